@@ -95,15 +95,16 @@ export class Root {
 
   static async of(debs: string[]): Promise<Root> {
     const root = new Root();
+    // Copying takes much less time than decompressing.
+    await outside("cp", "-a", `${await contentOf(debs)}/.`, root.path);
     // Programs run as greg and as mail, which must be able to access the folder.
     Deno.chmodSync(root.path, 0o755);
-    for (const deb of debs) await root.#outside("dpkg", "-x", deb, root.path);
     for (const folder of ["tmp", "dev", "etc", "run", "var/log"]) {
       Deno.mkdirSync(`${root.path}/${folder}`, { recursive: true });
     }
     Deno.chmodSync(`${root.path}/tmp`, 0o1777);
     for (const device of ["null", "urandom", "random"]) {
-      await root.#outside("cp", "-a", `/dev/${device}`, `${root.path}/dev/`);
+      await outside("cp", "-a", `/dev/${device}`, `${root.path}/dev/`);
     }
     Deno.symlinkSync("../run", `${root.path}/var/run`);
     // Newer packages expect that /lib is a link to /usr/lib.
@@ -120,11 +121,6 @@ export class Root {
     root.write("etc/hosts", "127.0.0.1 localhost\n127.0.0.1 laptop.example.org laptop\n");
     root.write("etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n");
     return root;
-  }
-
-  async #outside(program: string, ...args: string[]): Promise<void> {
-    const { code, stderr } = await new Deno.Command(program, { args }).output();
-    assert.equal(code, 0, new TextDecoder().decode(stderr));
   }
 
   /** Writes a file below the root, and creates its folders. */
@@ -237,6 +233,32 @@ export class Root {
     await this.stop();
     Deno.removeSync(this.path, { recursive: true });
   }
+}
+
+/** The folders with the content of packages, for all tests of a file. */
+const contents = new Map<string, Promise<string>>();
+
+/** Unpacks these files once. @returns the folder, which must not be changed */
+function contentOf(debs: string[]): Promise<string> {
+  const key = debs.join(" ");
+  const content = contents.get(key) ?? unpackAll(debs);
+  contents.set(key, content);
+  return content;
+}
+
+async function unpackAll(debs: string[]): Promise<string> {
+  const folder = Deno.makeTempDirSync({ prefix: "countersign-content-" });
+  for (const deb of debs) await outside("dpkg", "-x", deb, folder);
+  return folder;
+}
+
+Deno.test.afterAll(async () => {
+  for (const folder of contents.values()) Deno.removeSync(await folder, { recursive: true });
+});
+
+async function outside(program: string, ...args: string[]): Promise<void> {
+  const { code, stderr } = await new Deno.Command(program, { args }).output();
+  assert.equal(code, 0, new TextDecoder().decode(stderr));
 }
 
 function exists(path: string): boolean {
