@@ -1,18 +1,25 @@
 /** A bundled program can load its lazy modules with the few read permissions that the launcher gives it. */
 import assert from "node:assert/strict";
-import { bundle } from "../build/install/bundle.ts";
 import { launcherText } from "../build/install/launcher.ts";
+import { installOnce } from "./programs/installation.ts";
 import { Home, oneLine } from "./rig.ts";
 
 /** A server that accepts no connections: the test only needs that the SMTP module is loaded. */
 const SERVER = 'via = "smtp"\nhost = "127.0.0.1"\nport = 1\nsecurity = "none"\n';
 const MAIL = "From: greg@example.org\nTo: ann@example.net\nMessage-ID: <1@example.org>\n\nHi.\n";
 
+/** Copies the files of the bundled shim. */
+async function copyBundle(folder: string): Promise<void> {
+  const bundled = `${await installOnce()}/prefix/lib/countersign/shim`;
+  Deno.mkdirSync(folder, { recursive: true });
+  for (const { name } of Deno.readDirSync(bundled)) Deno.copyFileSync(`${bundled}/${name}`, `${folder}/${name}`);
+}
+
 Deno.test("a bundled shim loads its lazy modules under the sandbox's permissions", async () => {
   using home = new Home();
   home.settings(`[transport]\n${SERVER}`);
   const folder = `${home.path}/lib/shim`;
-  await bundle(`${home.path}/lib`);
+  await copyBundle(folder);
   const start = { program: "shim", rights: "shim", deno: "deno", entry: "$here/main.js", cache: "" };
   home.write("lib/shim/shim", launcherText({ ...start, flags: "--no-config --no-npm --no-remote" }), 0o755);
   assert.match(home.read(".config/countersign/config.sandbox"), /^shim --allow-read=/m);
@@ -29,7 +36,7 @@ Deno.test("a bundled shim loads its lazy modules under the sandbox's permissions
 Deno.test("nothing of the outbox is loaded unless a message needs it, and a bundled shim can load it", async () => {
   using home = new Home();
   const folder = `${home.path}/lib/shim`;
-  await bundle(`${home.path}/lib`);
+  await copyBundle(folder);
   const start = { program: "shim", rights: "shim", deno: "deno", entry: "$here/main.js", cache: "" };
   home.write("lib/shim/shim", launcherText({ ...start, flags: "--no-config --no-npm --no-remote" }), 0o755);
   const shim = (...args: string[]) => home.run([`${folder}/shim`, ...args], MAIL);

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { Home, ROOT } from "../rig.ts";
 import { stubTransport } from "../stub.ts";
 import { currentUser, usersFile } from "../submit/talk.ts";
+import { installOnce } from "./installation.ts";
 
 /** The user as whom mail is sent: root cannot log in. */
 const USER = Deno.uid() === 0 ? "nobody" : currentUser();
@@ -13,24 +14,12 @@ export class ChainHome implements AsyncDisposable {
   readonly #started: Deno.ChildProcess[] = [];
   users = "";
 
+  /** @param submit the folder of the installed programs of the chain */
+  private constructor(readonly submit: string) {}
+
   static async make(): Promise<ChainHome> {
-    const chain = new ChainHome();
+    const chain = new ChainHome(`${await installOnce()}/prefix/lib/countersign/submit`);
     const { home } = chain;
-    const ran = await home.run(
-      [
-        Deno.execPath(),
-        "run",
-        "-q",
-        "--frozen",
-        "-A",
-        `${ROOT}/build/install/install.ts`,
-        "--prefix",
-        `${home.path}/prefix`,
-      ],
-      "",
-      { PATH: Deno.env.get("PATH") ?? "/usr/bin:/bin" },
-    );
-    assert.equal(ran.code, 0, ran.stderr);
     home.settings(stubTransport(home));
     chain.users = await usersFile(home, USER);
     home.write("control/me", "mx.example.org\n");
@@ -51,10 +40,6 @@ export class ChainHome implements AsyncDisposable {
     chown(USER, this.home.path);
     for (const name of [".config", ".local", "Maildir", ...more]) chown("-R", USER, `${this.home.path}/${name}`);
     if (this.users !== "") Deno.chownSync(this.users, 0, 0);
-  }
-
-  get submit(): string {
-    return `${this.home.path}/prefix/lib/countersign/submit`;
   }
 
   /** Starts a run script of contrib, which the test may change, on a free port. @returns the port */

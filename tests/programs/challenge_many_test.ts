@@ -1,7 +1,7 @@
 /** Of two hundred hooks that get the same challenge, exactly one answers. */
 import assert from "node:assert/strict";
-import { bundle } from "../../build/install/bundle.ts";
 import { fieldOf } from "../rig.ts";
+import { installOnce } from "./installation.ts";
 import { Member, PLAIN } from "./member.ts";
 
 const HOOKS = 200;
@@ -14,13 +14,13 @@ const FLAGS = "run -q --no-prompt --no-config --no-lock --no-npm --no-remote --c
 Deno.test("two hundred hooks on the same challenge send one answer", async () => {
   using home = new Member();
   const [challenge] = await home.post("A patch");
-  await bundle(`${home.path}/made`);
+  const hook = `${await installOnce()}/prefix/lib/countersign/hooks/incoming.js`;
   const message = new TextEncoder().encode(challenge!.mail);
 
   /** Starts a hook and writes the message to it. @returns a function that closes its input and waits for it */
   const start = (nth: number): () => Promise<{ code: number; stderr: string }> => {
     const child = new Deno.Command(Deno.execPath(), {
-      args: [...FLAGS, `${home.path}/made/hooks/incoming.js`, "incoming", "--maildir", "Maildir"],
+      args: [...FLAGS, hook, "incoming", "--maildir", "Maildir"],
       cwd: home.path,
       clearEnv: true,
       env: { ...home.env, HOME: home.path, PATH: "/usr/bin:/bin", SENDER: "", RECIPIENT: PLAIN, HOOK: String(nth) },

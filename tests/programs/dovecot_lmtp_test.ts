@@ -1,9 +1,9 @@
 /** The real Dovecot with contrib/dovecot: mail that arrives by LMTP is judged in Sieve. */
 import assert from "node:assert/strict";
-import { fieldOf, qsbmf, ROOT } from "../rig.ts";
+import { fieldOf, qsbmf } from "../rig.ts";
 import { Dovecot } from "./dovecot_lmtp.ts";
 import { lacking, tests } from "./need.ts";
-import { Installed } from "./postfix.ts";
+import { Installed } from "./installation.ts";
 import { GREG, LETTER, LIE, returning, Site, srs } from "./site.ts";
 
 const missing = Deno.uid() === 0 ? [] : ["only root can start Dovecot"];
@@ -11,7 +11,7 @@ missing.push(await lacking("lmtp", "dovecot-core dovecot-lmtpd"), await lacking(
 const test = tests(missing.filter((one) => one !== "").join(", "));
 
 test("LMTP and Sieve, with the files of contrib/dovecot", async (t) => {
-  using installed = await Installed.make(ROOT);
+  using installed = await Installed.make();
   using site = new Site();
   await using dovecot = await Dovecot.start(site, installed.hook);
   const inbox = () => site.mails(GREG);

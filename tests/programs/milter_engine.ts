@@ -1,7 +1,8 @@
 /** `countersign serve` as it is installed, run by a user of its own, with the settings of contrib/postfix/milter. */
 import assert from "node:assert/strict";
 import { CREATED, type Home, SECRET } from "../rig.ts";
-import { type Installed, until } from "./postfix.ts";
+import type { Installed } from "./installation.ts";
+import { until } from "./postfix.ts";
 import { ANN, chown, GREG, plainSnippet, SITE } from "./site.ts";
 
 /** A running `countersign serve`. Its home belongs to root, so only root can change its settings and keys. */
@@ -78,7 +79,7 @@ export class Engine {
         `--reuid=${SITE}`,
         `--regid=${SITE}`,
         "--clear-groups",
-        `${this.installed.home.path}/prefix/bin/countersign`,
+        `${this.installed.prefix}/bin/countersign`,
         "serve",
         "--config",
         this.config,

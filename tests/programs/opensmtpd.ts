@@ -1,6 +1,7 @@
 /** Shared by the tests that run the real OpenSMTPD in a root of its own, with an installed filter. */
 import { Home } from "../rig.ts";
-import { freePort, type Installed, until } from "./postfix.ts";
+import type { Installed } from "./installation.ts";
+import { freePort, until } from "./postfix.ts";
 import { type Root, unpacked } from "./unpacked.ts";
 
 /** The function that registers tests, and the one that unpacks OpenSMTPD for a test. */
@@ -43,7 +44,9 @@ export class OpenSmtpd implements AsyncDisposable {
   async start(config: string, more: string[] = []): Promise<void> {
     this.root.write("etc/smtpd.conf", config);
     this.root.write("tmp/run", `#!/bin/sh\nexec /usr/sbin/smtpd -d -f /etc/smtpd.conf >/tmp/log 2>&1\n`, 0o755);
-    void this.root.startWith([this.installed.home.path, "/proc", ...more], ["/tmp/run"]).then(() => this.#ended = true);
+    void this.root.startWith([this.installed.folder, this.installed.home.path, "/proc", ...more], ["/tmp/run"]).then(
+      () => this.#ended = true,
+    );
     await until("OpenSMTPD", async () => {
       if (this.#ended) throw new Error(this.log());
       try {

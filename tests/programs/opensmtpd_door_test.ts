@@ -1,11 +1,12 @@
 /** The real OpenSMTPD with the filter of contrib/opensmtpd, and the socket `lookup` of an engine. */
 import assert from "node:assert/strict";
-import { qsbmf, ROOT } from "../rig.ts";
+import { qsbmf } from "../rig.ts";
 import { FORGED, LETTER, LIE, PLAIN, srs, tagged } from "../serve/at_door.ts";
 import { Sink } from "../smtp_sink.ts";
 import { LookupEngine } from "./at_lookup.ts";
 import { OpenSmtpd, opensmtpd, SMTPD } from "./opensmtpd.ts";
-import { Installed, smtp, until } from "./postfix.ts";
+import { Installed } from "./installation.ts";
+import { smtp, until } from "./postfix.ts";
 import { Client } from "./smtp_session.ts";
 
 const { test, unpack } = await opensmtpd();
@@ -25,7 +26,7 @@ const sentPart = (data: string) => data.replace(/^Received:.*\r\n(?:[ \t].*\r\n)
 test("OpenSMTPD rejects what the door would reject, and passes the rest", async (t) => {
   await using sink = new Sink();
   await using root = await unpack();
-  using installed = await Installed.make(ROOT);
+  using installed = await Installed.make();
   await using server = new OpenSmtpd(root, installed);
   await using engine = new LookupEngine(server.socket, SMTPD, CONTACT);
   await engine.start();

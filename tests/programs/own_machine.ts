@@ -4,8 +4,9 @@
  * lines work as they are, except for paths.
  */
 import assert from "node:assert/strict";
-import { Home, type Ran, ROOT } from "../rig.ts";
-import { Installed, Postfix } from "./postfix.ts";
+import { Home, type Ran } from "../rig.ts";
+import { Installed } from "./installation.ts";
+import { Postfix } from "./postfix.ts";
 
 /** The number of greg's account, which no account of the machine has. */
 const UID = 47_110;
@@ -16,7 +17,7 @@ export class OwnMachine implements AsyncDisposable {
 
   /** @param main lines of main.cf that the machine had before */
   static async start(main: string, port?: number): Promise<OwnMachine> {
-    const installed = await Installed.make(ROOT);
+    const installed = await Installed.make();
     const home = new Home();
     for (const name of ["bin", ".config"]) Deno.removeSync(`${home.path}/${name}`, { recursive: true });
     home.env = {};
@@ -28,7 +29,7 @@ export class OwnMachine implements AsyncDisposable {
 
   /** A text of a page with the paths of this machine. */
   placed(text: string): string {
-    return text.replaceAll("/home/greg", this.home.path).replaceAll("/usr/local", `${this.installed.home.path}/prefix`);
+    return text.replaceAll("/home/greg", this.home.path).replaceAll("/usr/local", `${this.installed.prefix}`);
   }
 
   /** Writes a file of greg. */
@@ -50,7 +51,7 @@ export class OwnMachine implements AsyncDisposable {
   /** Runs a program as greg. */
   asGreg(argv: string[], input = ""): Promise<Ran> {
     const words = ["setpriv", `--reuid=${UID}`, `--regid=${UID}`, "--clear-groups", ...argv];
-    const path = `${this.installed.home.path}/prefix/bin:/usr/sbin:/usr/bin:/bin`;
+    const path = `${this.installed.prefix}/bin:/usr/sbin:/usr/bin:/bin`;
     return this.home.run(this.postfix.onMachine(words), input, { PATH: path, USER: "greg", LC_ALL: "C.UTF-8" });
   }
 

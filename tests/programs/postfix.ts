@@ -1,5 +1,4 @@
 /** Postfix instances for tests, and what a stranger does with them. */
-import { Home } from "../rig.ts";
 import { lacking, type Test, tests } from "./need.ts";
 
 export { freePort, Postfix, type Setup } from "../../build/rig/postfix.ts";
@@ -65,24 +64,4 @@ export async function smtp(
   }
   const dotted = mail.replace(/\r?\n/g, "\r\n").replace(/^\./gm, "..");
   return await command(`${dotted}${dotted.endsWith("\r\n") ? "" : "\r\n"}.`);
-}
-
-/** An installation that every user can access. */
-export class Installed {
-  readonly home = new Home();
-  readonly hook = `${this.home.path}/prefix/lib/countersign/hooks/incoming`;
-  readonly shim = `${this.home.path}/prefix/bin/shim`;
-
-  static async make(root: string): Promise<Installed> {
-    const one = new Installed();
-    Deno.chmodSync(one.home.path, 0o755);
-    const task = `cd "$0" && exec "$1" task -q install --prefix "$2"`;
-    const ran = await one.home.run(["/bin/sh", "-c", task, root, Deno.execPath(), `${one.home.path}/prefix`]);
-    if (ran.code !== 0) throw new Error(ran.stderr);
-    return one;
-  }
-
-  [Symbol.dispose](): void {
-    this.home[Symbol.dispose]();
-  }
 }

@@ -2,13 +2,14 @@
 import assert from "node:assert/strict";
 import { CREATED, fieldOf, ROOT, SECRET } from "../rig.ts";
 import { Sink } from "../smtp_sink.ts";
-import { freePort, Installed, needPostfix, Postfix, smtp, until } from "./postfix.ts";
+import { Installed } from "./installation.ts";
+import { freePort, needPostfix, Postfix, smtp, until } from "./postfix.ts";
 
 const test = await needPostfix();
 const MAIL = "From: greg@example.org\nTo: jo@far.example\nSubject: Hi\nMessage-ID: <1@example.org>\n\nHello.\n";
 
 test("mail that a client submits is signed for its login, and other mail is not", async () => {
-  using installed = await Installed.make(ROOT);
+  using installed = await Installed.make();
   const { home } = installed;
   const read = (name: string) => Deno.readTextFileSync(`${ROOT}/contrib/filter/postfix/${name}`);
   // The settings of a site: the user of the filter reads the keys.

@@ -1,9 +1,10 @@
 /** Incoming mail with the real Postfix and the files of contrib/postfix: pipe(8), local(8), and a site. */
 import assert from "node:assert/strict";
-import { fieldOf, qsbmf, ROOT, SECRET } from "../rig.ts";
+import { fieldOf, qsbmf, SECRET } from "../rig.ts";
 import { snippet, withHook } from "./letters.ts";
 import { lacking } from "./need.ts";
-import { Installed, needPostfix, Postfix, smtp, until } from "./postfix.ts";
+import { Installed } from "./installation.ts";
+import { needPostfix, Postfix, smtp, until } from "./postfix.ts";
 import {
   ANN,
   chown,
@@ -25,7 +26,7 @@ const lacksDotlockfile = await lacking("dotlockfile", "liblockfile-bin");
 const testWithMsmtp = await needPostfix("msmtp");
 
 test("pipe(8): the SRS domain goes to the hook, with the snippets of contrib/postfix/pipe", async () => {
-  using installed = await Installed.make(ROOT);
+  using installed = await Installed.make();
   using site = new Site();
   const master = siteSnippet("pipe/master.cf", site, installed.hook);
   // The same service without null_sender, as in many configurations.
@@ -60,7 +61,7 @@ test("pipe(8): the SRS domain goes to the hook, with the snippets of contrib/pos
 });
 
 test("pipe(8): invalid settings defer, and forged mail is filed and never bounced", async () => {
-  using installed = await Installed.make(ROOT);
+  using installed = await Installed.make();
   using site = new Site();
   const master = siteSnippet("pipe/master.cf", site, installed.hook);
   await using postfix = await Postfix.start({ main: MAIN + plainSnippet("pipe/main.cf"), master });
@@ -87,7 +88,7 @@ test("pipe(8): invalid settings defer, and forged mail is filed and never bounce
 });
 
 test("local(8): .forward and mailbox_command, with the snippets of contrib/postfix/local", async () => {
-  using installed = await Installed.make(ROOT);
+  using installed = await Installed.make();
   using site = new Site();
   // The homes of these users belong to the system, so settings and maildirs are elsewhere.
   const hookWithConfig = (user: string) =>
@@ -136,7 +137,7 @@ test("local(8): .forward and mailbox_command, with the snippets of contrib/postf
 });
 
 test("a site whose users have their own keys: virtual maps split the SRS domain; canonical maps do no harm", async () => {
-  using installed = await Installed.make(ROOT);
+  using installed = await Installed.make();
   using site = new Site();
   for (const user of [GREG, ANN]) {
     const hookWithConfig = `${installed.hook} --config ${site.folder}/${user}/.config/countersign/config.toml`;
@@ -170,7 +171,7 @@ test("a site whose users have their own keys: virtual maps split the SRS domain;
 testWithMsmtp(
   "a site with one hook and group-readable keys: it forwards with a proof that the user's own hook accepts",
   async () => {
-    using installed = await Installed.make(ROOT);
+    using installed = await Installed.make();
     using site = new Site();
     for (const user of [GREG, ANN]) {
       // The group of the site's hook may read each user's folder and key.

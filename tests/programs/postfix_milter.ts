@@ -1,16 +1,17 @@
 /** A host of the tests: Postfix with `countersign serve` as its milter, by the files of contrib/postfix/milter. */
 import assert from "node:assert/strict";
 import { verifyTag } from "../../lib/tag.ts";
-import { CREATED, fieldOf, Home, type Ran, ROOT, SECRET } from "../rig.ts";
+import { CREATED, fieldOf, Home, type Ran, SECRET } from "../rig.ts";
 import { type AcceptedMail, Sink } from "../smtp_sink.ts";
 import { Engine } from "./milter_engine.ts";
-import { freePort, Installed, Postfix, smtp, until } from "./postfix.ts";
+import { Installed } from "./installation.ts";
+import { freePort, Postfix, smtp, until } from "./postfix.ts";
 import { ANN, chown, GREG, MAIN, plainSnippet, SITE, Site, siteSnippet } from "./site.ts";
 
 let installation: Promise<Installed> | undefined;
 
-/** Installs Countersign once for all tests of a file. */
-export const installOnce = (): Promise<Installed> => installation ??= Installed.make(ROOT);
+/** Returns one home and the installation, for all tests of a file. */
+export const installOnce = (): Promise<Installed> => installation ??= Installed.make();
 
 Deno.test.afterAll(async () => (await installation)?.[Symbol.dispose]());
 

@@ -1,8 +1,9 @@
 /** Addresses that have moved or expired, and `refuse_unsigned`: the bounces that users of another real Postfix receive. */
 import assert from "node:assert/strict";
-import { qsbmf, ROOT } from "../rig.ts";
+import { qsbmf } from "../rig.ts";
 import { Sink } from "../smtp_sink.ts";
-import { freePort, Installed, needPostfix, Postfix, smtp, until } from "./postfix.ts";
+import { Installed } from "./installation.ts";
+import { freePort, needPostfix, Postfix, smtp, until } from "./postfix.ts";
 import { MilterHost } from "./postfix_milter.ts";
 import { GREG, LETTER, LIE, srs } from "./site.ts";
 
@@ -11,7 +12,7 @@ const plain = `${GREG}@example.org`;
 const DAY_MS = 86_400_000;
 
 test("a Postfix client's bounce shows the new address", async (t) => {
-  using installed = await Installed.make(ROOT);
+  using installed = await Installed.make();
   const near = freePort();
   await using people = new Sink();
   await using far = await Postfix.start({

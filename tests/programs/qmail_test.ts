@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { countersign } from "../admin/home.ts";
 import { type Delivered, qmailLocal, routed, type Started } from "../../build/rig/qmail.ts";
 import { fieldOf, Home, oneLine, qsbmf, ROOT } from "../rig.ts";
-import { Installed } from "./postfix.ts";
+import { Installed } from "./installation.ts";
 import {
   assertCounts,
   breakSettings,
@@ -277,7 +277,7 @@ Deno.test("qmail: a dot-qmail file that is a link is followed", async () => {
 });
 
 Deno.test("qmail: a dot-qmail file that the hook cannot read, as a user who is not root", async (t) => {
-  using installed = await Installed.make(ROOT);
+  using installed = await Installed.make();
   const by = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
   const line = `|${installed.hook}\n`;
   for (const [what, text] of [["the hook alone", line], ["two lines", `${line}./Maildir/\n`]] as const) {

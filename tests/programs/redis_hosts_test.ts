@@ -4,13 +4,14 @@ import { noteForgotten } from "../../io/state/forgotten.ts";
 import { FORGOTTEN, whyUncertain } from "../../io/state/stores.ts";
 import { parseConfig } from "../../lib/settings/parse.ts";
 import { openStore } from "../../serve/lookup/state.ts";
-import { fieldOf, filesBelow, Home, qsbmf, ROOT } from "../rig.ts";
+import { fieldOf, filesBelow, Home, qsbmf } from "../rig.ts";
 import type { Challenge } from "../qsecretary.ts";
 import { message, OFFER, packetsIn, shown } from "../serve/mta.ts";
 import { printPacket } from "../../serve/milter/packet.ts";
 import { concat } from "../../lib/bytes.ts";
 import { challenges, MARKS, Member, PLAIN } from "./member.ts";
-import { Installed, until } from "./postfix.ts";
+import { Installed } from "./installation.ts";
+import { until } from "./postfix.ts";
 import { needRedis, Redis } from "./redis.ts";
 import { Serving } from "./serving.ts";
 
@@ -304,10 +305,10 @@ test("users access the files of the site through countersign serve, and cannot r
 });
 
 test("the installed serve, shim and hook find the modules that they load on demand", async () => {
-  using installed = await Installed.make(ROOT);
+  using installed = await Installed.make();
   await using redis = await Redis.start();
   using host = new Host(redis);
-  await using _serving = await Serving.start(host, `${installed.home.path}/prefix/bin/countersign`);
+  await using _serving = await Serving.start(host, `${installed.prefix}/bin/countersign`);
   const mail = `From: ${PLAIN}\nTo: jo@b.example\nMessage-ID: <lunch@example.org>\n\nAt one?\n`;
   const sent = await host.run([installed.shim, "--", "jo@b.example"], mail);
   assert.deepEqual([sent.code, sent.stderr], [0, ""]);

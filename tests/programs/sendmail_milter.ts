@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { Home } from "../rig.ts";
 import { type AcceptedMail, Sink } from "../smtp_sink.ts";
 import { Engine } from "./milter_engine.ts";
-import { freePort, type Installed, smtp, until } from "./postfix.ts";
+import type { Installed } from "./installation.ts";
+import { freePort, smtp, until } from "./postfix.ts";
 import { ANN, GREG, SITE, Site } from "./site.ts";
 import { snippet } from "./letters.ts";
 import { run } from "./postfix_milter.ts";
@@ -132,7 +133,7 @@ export class SendmailHost {
     const host = new SendmailHost(home, site, sink, root, port, submission, engine);
     await engine.start();
     const command = [SENDMAIL, "-bD", "-q1s", "-X", "/tmp/transcript"];
-    void root.startWith([installed.home.path, site.folder, "/proc"], command);
+    void root.startWith([installed.folder, installed.home.path, site.folder, "/proc"], command);
     await until("Sendmail", async () => {
       try {
         for (const one of [port, submission]) (await Deno.connect({ hostname: "127.0.0.1", port: one })).close();

@@ -14,7 +14,7 @@ testWithPostfix("docs/site.md: a new key, what to monitor, and an upgrade", asyn
   const installed = await installOnce();
   await using host = await MilterHost.start(installed);
   const { engine } = host;
-  const PATH = `${installed.home.path}/prefix/bin:/usr/sbin:/usr/bin:/bin`;
+  const PATH = `${installed.prefix}/bin:/usr/sbin:/usr/bin:/bin`;
   /** Runs a line of the page as root. */
   const run = (line: string) => {
     const argv = ["/bin/sh", "-ec", line.replaceAll("/etc/countersign/config.toml", engine.config)];

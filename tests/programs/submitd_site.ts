@@ -1,9 +1,10 @@
 /** The installed `countersign submitd`, as a user without privileges, with its sandbox. */
 import { hashPassword } from "../../submit/backends/scrypt.ts";
 import { Authority } from "../certificates.ts";
-import { CREATED, Home, type Ran, ROOT, SECRET } from "../rig.ts";
+import { CREATED, Home, type Ran, SECRET } from "../rig.ts";
 import { stubTransport } from "../stub.ts";
-import { Installed, until } from "./postfix.ts";
+import { Installed } from "./installation.ts";
+import { until } from "./postfix.ts";
 
 /** The user as whom it runs: it refuses root. */
 export const USER = Deno.uid() === 0 ? "nobody" : "";
@@ -24,7 +25,7 @@ export class SubmitdSite implements AsyncDisposable {
   /** An installation, and a home with nothing but a certificate. */
   static async empty(): Promise<SubmitdSite> {
     const one = new SubmitdSite();
-    one.#installed = await Installed.make(ROOT);
+    one.#installed = await Installed.make();
     one.#authority = await Authority.make();
     const { home } = one;
     for (const name of ["bin", ".config"]) Deno.removeSync(`${home.path}/${name}`, { recursive: true });
@@ -71,7 +72,7 @@ ${more}
 
   /** Runs a program as the user, with the installed programs in PATH. */
   run(argv: string[], input = ""): Promise<Ran> {
-    const PATH = `${this.#installed.home.path}/prefix/bin:/usr/sbin:/usr/bin:/bin`;
+    const PATH = `${this.#installed.prefix}/bin:/usr/sbin:/usr/bin:/bin`;
     return this.home.run([...AS, ...argv], input, { PATH, USER: "greg" });
   }
 
@@ -82,7 +83,7 @@ ${more}
 
   /** The words that run the program as its user. */
   get argv(): string[] {
-    return [...AS, `${this.#installed.home.path}/prefix/bin/countersign`, "submitd"];
+    return [...AS, `${this.#installed.prefix}/bin/countersign`, "submitd"];
   }
 
   /** Starts it, and waits until it listens. @param before words before the command */

@@ -5,7 +5,8 @@ import { printPacket } from "../../serve/milter/packet.ts";
 import { CREATED, Home, qsbmf, ROOT, SECRET } from "../rig.ts";
 import { message, OFFER, packetsIn, shown } from "../serve/mta.ts";
 import { lacking, need, tests } from "./need.ts";
-import { Installed, until } from "./postfix.ts";
+import { Installed } from "./installation.ts";
+import { until } from "./postfix.ts";
 
 const UNITS = `${ROOT}/contrib/systemd`;
 const test = await need("systemd-analyze", "systemd");
@@ -68,7 +69,7 @@ test("the names of the sockets, and the service that they start", () => {
 const [SERVICE, SERVER, OTHER] = ["proxy", "mail", "games"];
 
 activated("serve uses the sockets of systemd as a user who can only read the keys", async () => {
-  using installed = await Installed.make(ROOT);
+  using installed = await Installed.make();
   using home = new Home();
   Deno.chmodSync(home.path, 0o755);
   const site = `${home.path}/site`;
@@ -83,7 +84,7 @@ activated("serve uses the sockets of systemd as a user who can only read the key
   home.write("site/config.toml", config.replace("[state]\n", "[state]\nshared = true\n"), 0o640);
   for (const path of ["keys", "keys/greg", "config.toml"]) await done("chgrp", SERVICE, `${site}/${path}`);
   Deno.removeSync(`${site}/config.sandbox`);
-  await done(`${installed.home.path}/prefix/bin/countersign`, "sandbox", "--config", `${site}/config.toml`);
+  await done(`${installed.prefix}/bin/countersign`, "sandbox", "--config", `${site}/config.toml`);
   Deno.chmodSync(`${site}/keys`, 0o750);
   await done("chown", `${SERVICE}:`, `${site}/state`);
 
@@ -96,7 +97,7 @@ activated("serve uses the sockets of systemd as a user who can only read the key
       `--setenv=HOME=${site}/state`,
       `--setenv=PATH=/usr/bin:/bin`,
       ...as(SERVICE),
-      `${installed.home.path}/prefix/bin/countersign`,
+      `${installed.prefix}/bin/countersign`,
       "serve",
       "--config",
       `${site}/config.toml`,
@@ -135,7 +136,7 @@ activated("serve uses the sockets of systemd as a user who can only read the key
     assert.equal(Deno.statSync(`${site}/state/log`).uid, Number((await run("id", "-u", SERVICE)).stdout));
 
     // The user of the mail server can use the socket but not read the key; others can do neither.
-    const deno = `${installed.home.path}/prefix/lib/countersign/deno`;
+    const deno = `${installed.prefix}/lib/countersign/deno`;
     const script = `const c = await Deno.connect({ transport: "unix", path: Deno.args[0] }); c.close();`;
     const connects = home.write("connect.js", script);
     for (const [user, may] of [[SERVER, true], [OTHER, false]] as const) {

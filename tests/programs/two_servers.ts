@@ -1,7 +1,8 @@
 /** Two mail servers: the user's own, with greg, mutt and the hook, and another that rejects mail. */
 import assert from "node:assert/strict";
-import { CREATED, Home, ROOT, SECRET } from "../rig.ts";
-import { freePort, Installed, Postfix } from "./postfix.ts";
+import { CREATED, Home, SECRET } from "../rig.ts";
+import { Installed } from "./installation.ts";
+import { freePort, Postfix } from "./postfix.ts";
 import { chown, GREG, MAIN, plainSnippet, Site, siteSnippet } from "./site.ts";
 
 /**
@@ -32,7 +33,7 @@ export class TwoServers implements AsyncDisposable {
   ) {}
 
   static async start(): Promise<TwoServers> {
-    const installed = await Installed.make(ROOT);
+    const installed = await Installed.make();
     const site = new Site();
     const [nearPort, closed] = [freePort(), freePort()];
     const far = await startFar(nearPort);
