@@ -15,7 +15,7 @@ import { abortOnSignal } from "../io/system/signals.ts";
 import { printDay } from "../lib/date.ts";
 import { runCommand } from "./arguments.ts";
 import { importAddresses, readAddressList } from "./doorbell_import.ts";
-import { say } from "./terminal.ts";
+import { plain, say } from "./terminal.ts";
 
 const HELP = `Usage: countersign doorbell list|run [--service NAME] [--config FILE]
        countersign doorbell allow|deny|forget [--service NAME] ADDRESS ...
@@ -97,12 +97,18 @@ function list(state: DoorbellFiles): number {
     const asked = challenged === undefined
       ? ""
       : { sent: "challenged", later: "to be challenged", never: "nobody is asked" }[challenged];
-    const about = record.author === record.address ? "" : `From is ${record.author ?? "not a single address"}`;
+    const about = record.author === record.address
+      ? ""
+      : `From is ${record.author === undefined ? "not a single address" : plain(record.author)}`;
     const notes = [asked, about].filter((one) => one !== "").join("; ");
-    say(`${id}  ${now.padEnd(11)}  ${when}  ${String(size).padStart(9)}  ${record.address}${notes && `  (${notes})`}`);
+    say(
+      `${id}  ${now.padEnd(11)}  ${when}  ${String(size).padStart(9)}  ${plain(record.address)}${
+        notes && `  (${notes})`
+      }`,
+    );
   }
   for (const { address, standing, until } of state.addresses()) {
-    say(`${address}  ${standing}${until === undefined ? "" : ` until ${printDay(until)}`}`);
+    say(`${plain(address)}  ${standing}${until === undefined ? "" : ` until ${printDay(until)}`}`);
   }
   return 0;
 }

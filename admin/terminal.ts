@@ -1,5 +1,5 @@
 /** Prints to a terminal, without control characters from untrusted text. */
-import { Fail, quote, quoteAll, reason } from "../lib/fail.ts";
+import { Fail, HIDDEN, quote, quoteAll, reason } from "../lib/fail.ts";
 import { JSON_VERSION } from "./json_format.ts";
 
 /** Writes lines to standard output; a closed pipe is not an error. @throws {Fail} `io` */
@@ -33,7 +33,7 @@ export function rows(table: readonly (readonly string[])[]): string {
 /** Returns the versioned JSON of a command (see json_format.ts), without control characters. */
 export function json(members: object): string {
   return JSON.stringify({ version: JSON_VERSION, ...members }, null, 2).replace(
-    /[\x7f-\x9f\u2028\u2029]/g,
+    HIDDEN,
     (c) => quoteAll(c).slice(1, -1),
   );
 }

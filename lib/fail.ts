@@ -167,8 +167,8 @@ export function quote(text: string): string {
 
 /** Quotes a text in full, on one line and without control characters. */
 export function quoteAll(text: string): string {
-  // JSON does not escape DEL and C1 characters, which could control the terminal.
-  return JSON.stringify(text).replace(/[\x7f-\x9f\u2028\u2029]/g, (c) => {
+  // JSON does not escape DEL and C1 characters, which could control the terminal, and those that reorder its text.
+  return JSON.stringify(text).replace(HIDDEN, (c) => {
     return `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`;
   });
 }
@@ -181,8 +181,11 @@ export function reason(error: unknown): string {
   return isDenied(error) ? line.replace(/^Requires (.*), run again .*$/, "$1 is not permitted") : line;
 }
 
-/** Returns lines with control characters replaced by U+FFFD. */
+/** Returns lines with control characters, and those that reorder text, replaced by U+FFFD. */
 export function cleanLines(text: string): string {
   // deno-lint-ignore no-control-regex
-  return text.replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]/g, "\ufffd");
+  return text.replace(/[\x00-\x08\x0b-\x1f]/g, "\ufffd").replace(HIDDEN, "\ufffd");
 }
+
+/** DEL and C1, separators of lines, and characters that reorder text, beyond those that JSON escapes. */
+export const HIDDEN = /[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;

@@ -81,7 +81,7 @@ function section(title: string, table: readonly Row[]): string[] {
 const list = (counts: readonly Counted[]): string =>
   counts.map(({ word, count }) => `${plain(word)} ${count}`).join(", ");
 
-const outcomeText = (outcome: string): string => OUTCOMES[outcome] ?? outcome;
+const outcomeText = (outcome: string): string => Object.hasOwn(OUTCOMES, outcome) ? OUTCOMES[outcome]! : outcome;
 
 const counted = (count: number, one: string, more: string): string =>
   count === 1 ? `1 ${one} was` : `${count} ${more} were`;

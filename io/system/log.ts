@@ -77,7 +77,8 @@ function endsWithNewline(file: Deno.FsFile): boolean {
 /** Writes one line to standard error; a closed one is ignored. */
 export function printError(program: string, what: string): void {
   try {
-    Deno.stderr.writeSync(utf8(`${program}: ${what.replace(/[\r\n]+/g, " ")}\n`));
+    // It may contain text of a stranger, such as the name of a file in an error of the system.
+    Deno.stderr.writeSync(utf8(`${program}: ${cleanLines(what.replace(/[\r\n]+/g, " "))}\n`));
   } catch {
     // Standard error is closed.
   }

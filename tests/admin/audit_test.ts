@@ -550,7 +550,11 @@ const wrong: [string[], number, RegExp][] = [
   [["box", "--sent", "none"], 66, /^audit: none: Sent mail cannot be read: No such file/],
   [["none"], 66, /^audit: none: Mailbox cannot be read: No such file/],
   [["box", "none"], 66, /^audit: none: Mailbox cannot be read: No such file/],
-  [["box", "\x1b[31m\n"], 66, /^audit: "\\u001b\[31m\\n": Mailbox cannot be read: No such file/],
+  [
+    ["box", "\x1b[31m\n"],
+    66,
+    /^audit: "\\u001b\[31m\\n": Mailbox cannot be read: No such file[ -~]*\ufffd\[31m[ -~]*\n$/,
+  ],
   [["box", "/dev/null"], 66, /^audit: \/dev\/null: Mailbox cannot be read: it is neither a file nor a folder$/m],
   [["box", "--config", "none.toml"], 78, /none\.toml: Settings file does not exist/],
 ];

@@ -131,6 +131,12 @@ Deno.test("report: nothing to report is one line", async () => {
   assert.equal((await countersign(home, ["report"])).stdout, line);
 });
 
+Deno.test("report: an outcome that is the name of a method is a word", async () => {
+  using home = new Home();
+  home.write(`${FOLDER}/log`, daysAgo(1, { ...FORGED, outcome: "constructor" }));
+  assert.match((await countersign(home, ["report"])).stdout, /^ {2}forged +1 {2}constructor 1$/m);
+});
+
 Deno.test("report: damaged lines are counted, and a damaged file is named", async () => {
   using home = new Home();
   const good = daysAgo(1, OUT);

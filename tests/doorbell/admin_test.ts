@@ -29,6 +29,14 @@ Deno.test("list prints held messages and addresses; release runs the program, de
   oneLine(await manage(home, "release", ids[bob]!), 64, /^doorbell: No message "/);
 });
 
+Deno.test("an address that would reorder the text of a terminal is quoted", async () => {
+  using home = serviceHome();
+  await ring(home, "ann\u202e@friend.example", SVC, request("bob\u2066@friend.example"));
+  const { stdout } = await manage(home, "list");
+  assert.match(stdout, /"(?:ann\\u202e|bob\\u2066)@friend\.example"/);
+  assert.doesNotMatch(stdout, /[\u202e\u2066]/);
+});
+
 Deno.test("allow, deny and forget; addresses are listed without regard to case", async () => {
   using home = serviceHome();
   for (const [word, address] of [["allow", "Zoe@friend.example"], ["deny", ANN], ["deny", "bob@friend.example"]]) {

@@ -8,10 +8,10 @@ import { anyText } from "./texts.ts";
 
 const NOW = new Date("2026-11-20T05:32:58.123Z");
 // deno-lint-ignore no-control-regex
-const CONTROL = /[\x00-\x1f\x7f-\x9f\u2028\u2029]/;
+const CONTROL = /[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]/;
 const units = fc.oneof(
   fc.nat(0x2fff).map((code) => String.fromCharCode(code)),
-  fc.constantFrom(...'\n\x9b\u2028\x7f" ='),
+  fc.constantFrom(...'\n\x9b\u2028\u202e\u2066\x7f" ='),
 );
 const texts = fc.oneof(fc.string({ unit: units, minLength: 1 }), anyText.filter((text) => text !== ""));
 
