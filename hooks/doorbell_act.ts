@@ -123,9 +123,8 @@ async function keep(
   challenged: Challenged,
   abort: AbortSignal,
 ): Promise<{ reason: string; consumed: boolean; outcome?: "delivered" }> {
-  if (state.has(id)) {
-    return { reason: `${decision.reason}; this message is already held as ${id}`, consumed: false };
-  }
+  const here = `${decision.reason}; this message is already held as ${id}`;
+  if (state.has(id)) return { reason: here, consumed: false };
   const author = onlyAuthor(input.head.header);
   const record: HeldRecord = {
     address: addressFor(decision, sender),
@@ -143,6 +142,7 @@ async function keep(
       untilAborted(whole ? original(input) : beginning(input), abort),
       challenged,
     );
+    if (evicted === undefined) return { reason: here, consumed: whole };
     if (evicted > 0) report(undefined, "evicted", `${evicted} held messages, to make room`);
   } catch (error) {
     if (!(error instanceof TooLarge)) throw error;

@@ -64,7 +64,9 @@ export function whomToAsk(
   const bare = given !== undefined && sender === undefined ? { ...envelope, sender: canonical(given) } : envelope;
   if (address === undefined) return { not: automatic(bare, header) ?? "its sender is not well formed" };
   const trusted = passed || results.spf !== undefined && results.spf === envelopeSender?.domain.toLowerCase();
-  const not = unanswerable(bare, header, service) ?? unaskable(canonical(address), service) ??
+  // The envelope sender of a list's post is its own, while From may be an address of the same domain.
+  const [asked, from] = [address, envelopeSender ?? address].map((one) => unaskable(canonical(one), service));
+  const not = unanswerable(bare, header, service) ?? asked ?? from ??
     (trust_results !== "" && !trusted
       ? `${trust_results} shows no pass of DMARC or SPF`
       : trust_results === "" && results.failed

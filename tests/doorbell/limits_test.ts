@@ -169,7 +169,7 @@ Deno.test("10,000 forged requests: few challenges, bounded state, and a genuine 
     // Half of them name one domain, the others as many domains.
     const address = nth % 2 === 0 ? `victim${nth}@flood.example` : `victim@d${nth}.example`;
     const state = at(temp, nth / 10, settings);
-    evicted += await hold(state, nth, address);
+    evicted += (await hold(state, nth, address))!;
     if (nth % 100 === 0) asked.push(...await challenges(state));
   }
   assert.equal(asked.length, 59);

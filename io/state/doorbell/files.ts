@@ -73,7 +73,7 @@ export class DoorbellFiles {
   /**
    * Holds a message, and removes others that are beyond the limits.
    *
-   * @returns how many were removed
+   * @returns how many were removed; undefined if another process holds the same message already
    * @throws {TooLarge}; {Fail} `temporary`
    */
   async hold(
@@ -81,12 +81,14 @@ export class DoorbellFiles {
     record: HeldRecord,
     message: AsyncIterable<Uint8Array>,
     challenged: Challenged,
-  ): Promise<number> {
+  ): Promise<number | undefined> {
     const { max_held, max_bytes } = this.service;
     const limit = Math.floor(max_bytes / SHARE);
-    await hold(this.#folder, id, record, message, { challenged, limit, now: this.now });
-    const evicted = toEvict(heldIn(this.#folder), max_held, max_bytes, id);
-    return evicted.filter((one) => removeHeld(this.#folder, one)).length;
+    const options = { challenged, limit, now: this.now };
+    const locked = <T>(work: () => T) => withQuota(this.#folder, this.now, work);
+    const held = await hold(this.#folder, id, record, message, options, locked);
+    if (held === undefined) return undefined;
+    return toEvict(held, max_held, max_bytes, id).filter((one) => removeHeld(this.#folder, one)).length;
   }
 
   /** Claims a message. Of several processes one gets it. @param from where an administrator claims it from */

@@ -32,7 +32,8 @@ export class TooLarge extends Fail {
 /**
  * Holds a message. When this returns, it is on disk.
  *
- * @returns its name
+ * @param locked does something while no other process holds a message
+ * @returns all held messages with this one at the end; undefined if the same one is here already, in whatever state
  * @throws {TooLarge}; {Fail} `temporary`
  */
 export async function hold(
@@ -41,7 +42,8 @@ export async function hold(
   record: HeldRecord,
   message: AsyncIterable<Uint8Array>,
   { challenged, limit, now }: { readonly challenged: Challenged; readonly limit: number; readonly now: Date },
-): Promise<HeldName> {
+  locked: <T>(work: () => T) => Promise<T>,
+): Promise<HeldName[] | undefined> {
   const draft = `${folder}/held/tmp/${id}.${Deno.pid}.${crypto.randomUUID()}`;
   try {
     for (const one of ["held/tmp", "held/new", "held/cur"]) {
@@ -66,10 +68,17 @@ export async function hold(
     }
     const time = Math.floor(now.getTime() / 1000);
     const name = printName({ time, id, domain: domainDigest(record.address), size, challenged });
-    checkLauncher();
-    Deno.renameSync(draft, `${folder}/held/new/${name}`);
+    const others = await locked(() => {
+      const held = heldIn(folder);
+      const elsewhere = ["running", "kept", "done"].some((state) => exists(`${folder}/${state}/${id}`));
+      if (elsewhere || held.some((one) => one.id === id)) return undefined;
+      checkLauncher();
+      Deno.renameSync(draft, `${folder}/held/new/${name}`);
+      return held;
+    });
+    if (others === undefined) tryRemove(draft);
     syncFolder(`${folder}/held/new`);
-    return parseName(name)!;
+    return others && [...others, parseName(name)!];
   } catch (error) {
     tryRemove(draft);
     throw error instanceof Fail ? error : trouble(folder, error);
