@@ -48,16 +48,19 @@ export class Postfix {
   readonly folder = Deno.makeTempDirSync({ prefix: "countersign-postfix-" });
   readonly config = `${this.folder}/etc`;
 
+  #start: readonly string[] = [];
+
   private constructor(readonly port: number) {}
 
   /** Starts an instance, by default on an unused port. */
   static async start(setup: Setup = {}, port: number = freePort()): Promise<Postfix> {
     const one = new Postfix(port);
-    await one.#start(setup);
+    await one.#configure(setup);
+    await one.again();
     return one;
   }
 
-  async #start({ main = "", master = "", chroot = false, machine = false, users = "" }: Setup): Promise<void> {
+  async #configure({ main = "", master = "", chroot = false, machine = false, users = "" }: Setup): Promise<void> {
     const { folder } = this;
     // Postfix runs as its own user, which must be able to access the folder.
     Deno.chmodSync(folder, 0o755);
@@ -95,7 +98,17 @@ ${main}
     );
     Deno.writeTextFileSync(`${this.config}/passwd`, `${Deno.readTextFileSync("/etc/passwd")}${users}`);
     // Programs that it starts would otherwise inherit the name of a configuration that sendmail(1) takes from root alone.
-    await run(machine ? this.onMachine(["postfix", "start"]) : ["postfix", "-c", this.config, "start"]);
+    this.#start = machine ? this.onMachine(["postfix", "start"]) : ["postfix", "-c", this.config, "start"];
+  }
+
+  /** Starts it, after it was stopped or killed. */
+  again(): Promise<void> {
+    return run([...this.#start]);
+  }
+
+  /** Stops it; messages in transit remain in the queue. */
+  stop(): Promise<void> {
+    return run(["postfix", "-c", this.config, "stop"]);
   }
 
   /** The words that run a program for which this Postfix is the machine's. */
@@ -127,7 +140,7 @@ ${main}
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await run(["postfix", "-c", this.config, "stop"]);
+    await this.stop();
     Deno.removeSync(this.folder, { recursive: true });
   }
 }

@@ -34,8 +34,11 @@ export class Installed {
   readonly hook: string;
   readonly shim: string;
 
-  /** @param folder where it is, with the prefix below it */
-  private constructor(readonly folder: string) {
+  /**
+   * @param folder where it is, with the prefix below it
+   * @param owned whether nobody else uses it
+   */
+  private constructor(readonly folder: string, readonly owned = false) {
     this.hook = `${this.prefix}/lib/countersign/hooks/incoming`;
     this.shim = `${this.prefix}/bin/shim`;
   }
@@ -46,12 +49,27 @@ export class Installed {
     return one;
   }
 
+  /** An installation of its own, which a test may change. */
+  static async own(): Promise<Installed> {
+    const one = new Installed(Deno.makeTempDirSync({ prefix: "countersign-installed-" }), true);
+    for (const path of [one.folder, one.home.path]) Deno.chmodSync(path, 0o755);
+    await one.install();
+    return one;
+  }
+
+  /** Installs the checkout, over what is installed there. */
+  async install(): Promise<void> {
+    assert.ok(this.owned, "others use this installation");
+    await install(this.prefix);
+  }
+
   get prefix(): string {
     return `${this.folder}/prefix`;
   }
 
   [Symbol.dispose](): void {
     this.home[Symbol.dispose]();
+    if (this.owned) remove(this.folder);
   }
 }
 
@@ -72,16 +90,24 @@ async function findOrInstall(): Promise<string> {
     remove(folder); // what a killed run left
     Deno.mkdirSync(folder, { mode: 0o755 });
     Deno.chmodSync(folder, 0o755);
-    using home = new Home();
-    const task = `cd "$0" && exec "$1" task -q install --prefix "$2"`;
-    const ran = await home.run(["/bin/sh", "-c", task, ROOT, Deno.execPath(), `${folder}/prefix`]);
-    assert.deepEqual([ran.code, ran.stderr], [0, ""]);
+    await install(`${folder}/prefix`);
   }
   // Root runs what is in it.
   const { isDirectory, uid, mode } = Deno.lstatSync(folder);
   assert.ok(isDirectory && uid === Deno.uid() && ((mode ?? 0) & 0o022) === 0, `${folder} belongs to somebody else`);
   Deno.writeTextFileSync(complete, ""); // its time is that of the last use
   return folder;
+}
+
+async function install(prefix: string): Promise<void> {
+  const home = new Home();
+  try {
+    const task = `cd "$0" && exec "$1" task -q install --prefix "$2"`;
+    const ran = await home.run(["/bin/sh", "-c", task, ROOT, Deno.execPath(), prefix]);
+    assert.deepEqual([ran.code, ran.stderr], [0, ""]);
+  } finally {
+    home[Symbol.dispose]();
+  }
 }
 
 /** A digest of everything that is installed. */

@@ -14,6 +14,8 @@ const AS = USER === "" ? [] : ["setpriv", "--reuid=nobody", "--regid=nogroup", "
 export class SubmitdSite implements AsyncDisposable {
   readonly home = new Home();
   #installed!: Installed;
+  /** Whether the installation belongs to the caller. */
+  #shared = false;
   #authority!: Authority;
   #child: Deno.ChildProcess | undefined;
   #reading: Promise<void> | undefined;
@@ -22,10 +24,11 @@ export class SubmitdSite implements AsyncDisposable {
   port = 0;
   tls = 0;
 
-  /** An installation, and a home with nothing but a certificate. */
-  static async empty(): Promise<SubmitdSite> {
+  /** An installation, unless one is given, and a home with nothing but a certificate. */
+  static async empty(installed?: Installed): Promise<SubmitdSite> {
     const one = new SubmitdSite();
-    one.#installed = await Installed.make();
+    one.#shared = installed !== undefined;
+    one.#installed = installed ?? await Installed.make();
     one.#authority = await Authority.make();
     const { home } = one;
     for (const name of ["bin", ".config"]) Deno.removeSync(`${home.path}/${name}`, { recursive: true });
@@ -139,7 +142,7 @@ ${more}
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
     this.#authority[Symbol.dispose]();
-    this.#installed[Symbol.dispose]();
+    if (!this.#shared) this.#installed[Symbol.dispose]();
     this.home[Symbol.dispose]();
   }
 }

@@ -1,0 +1,172 @@
+/** What became of the messages of a soak. */
+import { verifyTag } from "../../../lib/tag.ts";
+import { fieldOf, SECRET } from "../../rig.ts";
+import type { AcceptedMail } from "../../smtp_sink.ts";
+import { END, type Mail, tokenIn } from "./mail.ts";
+import { nameOf } from "./traffic.ts";
+
+/** Where messages were found. */
+export interface Found {
+  /** At the other end. */
+  readonly sent: readonly AcceptedMail[];
+  /** In the inboxes and the spam folders. */
+  readonly inbox: readonly string[];
+  readonly spam: readonly string[];
+  /** The lines that the doorbell's program wrote. */
+  readonly runs: readonly string[];
+  /** The log of Postfix, and those of all programs. */
+  readonly postfix: string;
+  readonly logs: string;
+}
+
+/** The result: each list must be empty, except `doubled` and `allowed`, which are counted by reason. */
+export interface Tally {
+  readonly lost: string[];
+  readonly misfiled: string[];
+  readonly wronglySigned: string[];
+  readonly runTwice: string[];
+  /** Parts of a message, and copies that nothing explains. */
+  readonly wrong: string[];
+  readonly doubled: Record<string, number>;
+  readonly allowed: Record<string, number>;
+}
+
+/** The queue ids in the Received fields, the newest first. */
+const queueIds = (mail: string): string[] =>
+  [...mail.split("\n\n")[0]!.matchAll(/^Received:[^;]*?\(Postfix[^;]*?\bid ([0-9A-Za-z]+)/gm)].map(([, id]) => id!);
+
+const count = (counts: Record<string, number>, reason: string, by = 1) => counts[reason] = (counts[reason] ?? 0) + by;
+
+export function tally(mails: readonly Mail[], found: Found): Tally {
+  const out: Tally = { lost: [], misfiled: [], wronglySigned: [], runTwice: [], wrong: [], doubled: {}, allowed: {} };
+  const sent = new Map<number, AcceptedMail[]>();
+  const bounced = new Set<number>();
+  for (const one of found.sent) {
+    const id = tokenIn(fieldOf(one.mail, "Message-ID"));
+    // A message from Postfix about another one, or a challenge.
+    if (id === undefined) {
+      if (one.from === "" && fieldOf(one.mail, "Reply-To") === "") bounced.add(tokenIn(one.mail)!);
+      continue;
+    }
+    sent.set(id, [...sent.get(id) ?? [], one]);
+  }
+  const [inbox, spam] = [found.inbox, found.spam].map((list) => {
+    const by = new Map<number, string[]>();
+    for (const mail of list) {
+      // A bounce by Postfix has no field of the soak, but returns the message.
+      const id = tokenIn(fieldOf(mail, "X-Soak")) ?? tokenIn(mail);
+      if (id === undefined) out.wrong.push(`a message of nobody: ${mail.slice(0, 200)}`);
+      else by.set(id, [...by.get(id) ?? [], mail]);
+    }
+    return by;
+  }) as [Map<number, string[]>, Map<number, string[]>];
+  const runs = new Map<number, number>();
+  for (const line of found.runs) runs.set(tokenIn(line)!, (runs.get(tokenIn(line)!) ?? 0) + 1);
+
+  /** Counts the copies of a message beyond the first by their cause. */
+  const copies = (mail: Mail, list: readonly string[]) => {
+    if (list.length < 2) return;
+    const submissions = new Set(list.map((text) => queueIds(text).at(-1)));
+    const resent = submissions.size - 1;
+    const announced = mail.way === "outbox" ? 1 + mail.unknown : mail.unknown;
+    if (resent > announced) {
+      out.wrong.push(`${nameOf(mail)}: ${resent + 1} submissions, ${mail.unknown} without result`);
+    } else if (resent > 0) count(out.doubled, "sent again, because an attempt was killed or got no reply", resent);
+    const again = list.length - submissions.size;
+    if (again > 0) count(out.doubled, whyAgain(list, found.postfix), again);
+  };
+
+  for (const mail of mails) {
+    const [there, here, filed] = [sent.get(mail.id) ?? [], inbox.get(mail.id) ?? [], spam.get(mail.id) ?? []];
+    const name = nameOf(mail);
+    if (mail.result === undefined) out.wrong.push(`${name}: no result`);
+    if (bounced.has(mail.id)) out.lost.push(`${name}: bounced`);
+    switch (mail.kind) {
+      case "own": {
+        if (mail.result !== "accepted") out.lost.push(`${name}: ${mail.result}`);
+        const texts = mail.fate === "refused" ? here : there.map((one) => one.mail);
+        if (texts.length === 0) out.lost.push(name);
+        if (mail.fate === "refused" && filed.length > 0) out.misfiled.push(`${name}: bounce by Postfix in spam`);
+        copies(mail, texts);
+        for (const one of there) {
+          if (!one.mail.endsWith(END)) out.wrong.push(`${name}: a part`);
+          const why = unsignedBy(one, mail.user);
+          if (why !== undefined) out.wronglySigned.push(`${name}: ${why}`);
+        }
+        break;
+      }
+      case "impostor":
+        for (const one of there) {
+          if (/^X-Msgauth:/m.test(one.mail) || /^SRS/.test(one.from)) out.wronglySigned.push(`${name}: ${one.from}`);
+        }
+        if (mail.result === "accepted" && there.length === 0) out.lost.push(name);
+        copies(mail, there.map((one) => one.mail));
+        break;
+      case "genuine":
+      case "ordinary":
+        if (mail.result !== "accepted") out.misfiled.push(`${name}: ${mail.result}`);
+        else if (filed.length > 0) {
+          const why = mayFile(mail, found.logs);
+          if (why === undefined) out.misfiled.push(`${name}: ${fieldOf(filed[0]!, "X-Countersign")}`);
+          else count(out.allowed, why);
+        } else if (here.length === 0) out.lost.push(name);
+        copies(mail, here);
+        break;
+      case "forged":
+        if (here.length > 0) out.misfiled.push(`${name}: ${fieldOf(here[0]!, "X-Countersign")}`);
+        else if (mail.result === "accepted" && filed.length === 0) out.lost.push(name);
+        if (mail.result === "accepted") count(out.allowed, "forged mail passed by the door and filed by a hook");
+        copies(mail, filed);
+        break;
+      case "request":
+      case "reply":
+        if (mail.result !== "accepted") out.lost.push(`${name}: ${mail.result}`);
+    }
+    if (mail.kind === "reply") {
+      const times = runs.get(mail.about!.id) ?? 0;
+      if (times > 1) out.runTwice.push(nameOf(mail.about!));
+      if (times === 0) out.lost.push(`${nameOf(mail.about!)}: confirmed, not run`);
+    }
+    if (mail.kind === "request" && !mails.some(({ about }) => about === mail)) {
+      out.lost.push(`${name}: no challenge`);
+    }
+  }
+  for (const id of runs.keys()) {
+    if (!mails.some(({ kind, about }) => kind === "reply" && about?.id === id)) out.wrong.push(`run unasked: ${id}`);
+  }
+  return out;
+}
+
+/** Why a bounce of a user's mail may be filed as spam: nothing in it but its Message-ID shows that it is genuine. */
+function mayFile({ way, about }: Mail, logs: string): string | undefined {
+  if (way !== "named" || about === undefined) return undefined;
+  const line = new RegExp(`id=<soak\\.${about.id}\\.@[^\\n]* forgotten=`).test(logs);
+  return line ? "the bounce names a message that was sent while the state could not be written" : undefined;
+}
+
+/** Why a message was delivered twice by the same Postfix, from its log. */
+function whyAgain(list: readonly string[], log: string): string {
+  for (const id of new Set(list.flatMap(queueIds))) {
+    const lines = log.split("\n").filter((line) => line.includes(` ${id}: `));
+    const deferred = lines.find((line) => line.includes("status=deferred"));
+    if (deferred !== undefined) {
+      return `delivered, but then: ${/\((.*)\)$/.exec(deferred)?.[1]?.replace(/\/\S+|\d+/g, "…")}`;
+    }
+  }
+  return "delivered, but Postfix was killed before it noted that";
+}
+
+/** Returns why this message is not correctly signed by the user. */
+function unsignedBy({ from, mail }: AcceptedMail, user: string): string | undefined {
+  if (!new RegExp(`^SRS0=[\\w-]{8}=..=example\\.org=${user}@srs\\.example\\.org$`).test(from)) return `sender ${from}`;
+  if (mail.match(/^X-Msgauth:/gm)?.length !== 1) return "no tag, or more than one";
+  try {
+    verifyTag(fieldOf(mail, "X-Msgauth"), `${user}@example.org`, fieldOf(mail, "Message-ID"), {
+      secrets: { k1: `${user} ${SECRET}`, k2: `${user} second ${SECRET}` },
+      now: new Date(),
+    });
+    return undefined;
+  } catch (error) {
+    return `${error}`;
+  }
+}
