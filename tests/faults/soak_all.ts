@@ -6,9 +6,9 @@
  */
 import { listEntries, outboxFolder } from "../../io/outbox/store.ts";
 import { changeEntries } from "../../io/outbox/change.ts";
-import { ROOT } from "../rig.ts";
+import { filesBelow, ROOT } from "../rig.ts";
 import { Installed } from "../programs/postfix.ts";
-import { read } from "../programs/site.ts";
+import { chown, GREG, read } from "../programs/site.ts";
 import { seededRandom } from "./random.ts";
 import { Faults } from "./soak/faults.ts";
 import { type Tally, tally } from "./soak/tally.ts";
@@ -25,6 +25,8 @@ export interface SoakSetup {
   /** The faults; all by default. */
   readonly faults?: readonly string[];
   readonly workers?: number;
+  /** Gets what the programs wrote. */
+  readonly evidence?: (text: string) => void;
 }
 
 /** The result of a run. */
@@ -36,6 +38,9 @@ export interface Figures extends Tally {
 }
 
 const SECOND = 1000;
+
+/** Requests whose challenge, or program, may have been interrupted. */
+const HELD = /\/(?:held\/(?:new|cur)\/\S*\.sent|running\/\w+|kept\/\w+)$/;
 const pause = (ms: number) => new Promise<void>((done) => setTimeout(done, ms));
 
 /** Runs a soak. */
@@ -49,8 +54,7 @@ export async function soakAll(installed: Installed, setup: SoakSetup): Promise<F
   const outbox = async (user: typeof USERS[number]) => {
     const folder = outboxFolder(world.places(user).state);
     while (flowing) {
-      // What was deferred is due at once, because the soak cannot wait for it.
-      changeEntries(folder, "all", (entry) => entry.next > Date.now() ? { ...entry, next: Date.now() } : undefined);
+      makeDue(folder, user);
       await traffic.runOutbox(user, true);
       await pause(SECOND);
     }
@@ -73,10 +77,13 @@ export async function soakAll(installed: Installed, setup: SoakSetup): Promise<F
       ...read(`${host.engine.state}/Spam/new`),
     ],
     runs: textOf(`${bell}/runs`).split("\n").filter((line) => line !== ""),
+    held: filesBelow(`${world.places(GREG).state}/doorbell`).filter((path) => HELD.test(path)).map(textOf),
     postfix: host.postfix.log,
-    logs: [host.log(), ...USERS.map((user) => textOf(`${world.places(user).state}/log`))].join("\n"),
+    postfixStopped: Object.keys(faults.counts).some((name) => name.startsWith("Postfix ")),
+    logs: [host.log(), ...world.logs().map(textOf)].join("\n"),
   };
   const { shim, runner } = traffic.kills;
+  setup.evidence?.(Object.values(found).map((one) => typeof one === "string" ? one : JSON.stringify(one)).join("\n"));
   const kills = { "hooks killed": faults.hooksKilled, "shims killed": shim, "runners killed": runner };
   return { messages: counts, faults: { ...faults.counts, ...kills }, left, ...tally(traffic.mails, found) };
 }
@@ -89,6 +96,13 @@ function textOf(path: string): string {
   }
 }
 
+/** Makes deferred mail of an outbox due, because the soak cannot wait for it. */
+function makeDue(folder: string, user: string): void {
+  const later = (entry: { next: number }) => entry.next > Date.now();
+  const { changed } = changeEntries(folder, "all", (entry) => later(entry) ? { ...entry, next: 0 } : undefined);
+  if (changed > 0) chown(user, `${folder}/queue`);
+}
+
 /** Waits until all queues are empty and nothing more is answered. @returns what is left after five minutes */
 async function settle(world: World, traffic: Traffic): Promise<number> {
   const end = Date.now() + 300 * SECOND;
@@ -98,7 +112,7 @@ async function settle(world: World, traffic: Traffic): Promise<number> {
     let kept = 0;
     for (const user of USERS) {
       const folder = outboxFolder(world.places(user).state);
-      changeEntries(folder, "all", (entry) => entry.next > Date.now() ? { ...entry, next: Date.now() } : undefined);
+      makeDue(folder, user);
       if (listEntries(folder).length > 0) await traffic.runOutbox(user, false);
       kept += listEntries(folder).length;
     }
@@ -124,12 +138,24 @@ export async function main([count, given]: readonly string[]): Promise<boolean> 
   let good = true;
   for (const redis of [false, true]) {
     using installed = await Installed.make(ROOT);
+    let written = "";
+    const evidence = (text: string) => written = text;
     const began = performance.now();
-    const figures = await soakAll(installed, { messages: Math.ceil(Number(count ?? 20_000) / 2), seed, redis });
+    const figures = await soakAll(installed, {
+      messages: Math.ceil(Number(count ?? 20_000) / 2),
+      seed,
+      redis,
+      evidence,
+    });
     const seconds = Math.round((performance.now() - began) / SECOND);
     console.log(`\nState in ${redis ? "Redis" : "files"}, ${seconds} s`);
     print(figures);
     good &&= isGood(figures);
+    if (!isGood(figures)) {
+      const file = Deno.makeTempFileSync({ prefix: "countersign-soak-" });
+      Deno.writeTextFileSync(file, written);
+      console.log(`What the programs wrote: ${file}`);
+    }
   }
   console.log(good ? "\nNothing lost, misfiled, signed for the wrong person or run twice" : "\nFAILED");
   return good;

@@ -14,8 +14,11 @@ export interface Found {
   readonly spam: readonly string[];
   /** The lines that the doorbell's program wrote. */
   readonly runs: readonly string[];
-  /** The log of Postfix, and those of all programs. */
+  /** Requests that the doorbell holds although they were challenged or claimed. */
+  readonly held: readonly string[];
+  /** The log of Postfix, whether it was killed or restarted, and the logs of all programs. */
   readonly postfix: string;
+  readonly postfixStopped: boolean;
   readonly logs: string;
 }
 
@@ -73,7 +76,16 @@ export function tally(mails: readonly Mail[], found: Found): Tally {
       out.wrong.push(`${nameOf(mail)}: ${resent + 1} submissions, ${mail.unknown} without result`);
     } else if (resent > 0) count(out.doubled, "sent again, because an attempt was killed or got no reply", resent);
     const again = list.length - submissions.size;
-    if (again > 0) count(out.doubled, whyAgain(list, found.postfix), again);
+    if (again === 0) return;
+    const why = whyAgain(list, found);
+    if (why === undefined) out.wrong.push(`${nameOf(mail)}: ${again} copies too many`);
+    else count(out.doubled, why, again);
+  };
+
+  const heldOrLost = (mail: Mail, why: string) => {
+    if (found.held.some((text) => tokenIn(text.slice(text.indexOf("\n"))) === mail.id)) {
+      count(out.allowed, `request held: ${why}`);
+    } else out.lost.push(`${nameOf(mail)}: neither confirmed nor held`);
   };
 
   for (const mail of mails) {
@@ -125,10 +137,10 @@ export function tally(mails: readonly Mail[], found: Found): Tally {
     if (mail.kind === "reply") {
       const times = runs.get(mail.about!.id) ?? 0;
       if (times > 1) out.runTwice.push(nameOf(mail.about!));
-      if (times === 0) out.lost.push(`${nameOf(mail.about!)}: confirmed, not run`);
+      if (times === 0) heldOrLost(mail.about!, "its program may have been killed");
     }
     if (mail.kind === "request" && !mails.some(({ about }) => about === mail)) {
-      out.lost.push(`${name}: no challenge`);
+      heldOrLost(mail, "the hook was killed while it sent the challenge, which is never sent twice");
     }
   }
   for (const id of runs.keys()) {
@@ -145,15 +157,14 @@ function mayFile({ way, about }: Mail, logs: string): string | undefined {
 }
 
 /** Why a message was delivered twice by the same Postfix, from its log. */
-function whyAgain(list: readonly string[], log: string): string {
+function whyAgain(list: readonly string[], { postfix, postfixStopped }: Found): string | undefined {
   for (const id of new Set(list.flatMap(queueIds))) {
-    const lines = log.split("\n").filter((line) => line.includes(` ${id}: `));
-    const deferred = lines.find((line) => line.includes("status=deferred"));
-    if (deferred !== undefined) {
-      return `delivered, but then: ${/\((.*)\)$/.exec(deferred)?.[1]?.replace(/\/\S+|\d+/g, "…")}`;
-    }
+    const killed = postfix.split("\n").some((line) =>
+      line.includes(` ${id}: `) && /status=deferred \(.*(?:died with signal|Killed|status 137)/.test(line)
+    );
+    if (killed) return "a hook was killed after it had delivered";
   }
-  return "delivered, but Postfix was killed before it noted that";
+  return postfixStopped ? "Postfix was killed or stopped before it noted that it had delivered" : undefined;
 }
 
 /** Returns why this message is not correctly signed by the user. */

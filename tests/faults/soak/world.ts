@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import { hashPassword } from "../../../submit/backends/scrypt.ts";
 import { CREATED, SECRET } from "../../rig.ts";
-import { Installed } from "../../programs/postfix.ts";
+import type { Installed } from "../../programs/postfix.ts";
 import { MilterHost, run } from "../../programs/postfix_milter.ts";
 import { Redis } from "../../programs/redis.ts";
 import { ANN, chown, GREG, SITE } from "../../programs/site.ts";
@@ -92,6 +92,7 @@ export class World implements AsyncDisposable {
         edit: (name, text) =>
           name === "config"
             ? text.replace(/^shared = .*\n/m, (line) => `${line}lookup = "${this.lookups}/lookup"\n${redis}`)
+              .replace("/var/lib/countersign/Spam", `${disks.site.path}/state/Spam`)
             : text.replaceAll("default_action=", "command_timeout=20s, $&"),
       }),
     );
@@ -182,6 +183,14 @@ export class World implements AsyncDisposable {
       chown(owner, `${path}.new`);
       Deno.renameSync(`${path}.new`, path);
     }
+  }
+
+  /** The logs of the users and of the virtual logins. */
+  logs(): string[] {
+    return USERS.flatMap((user) => [
+      `${this.places(user).state}/log`,
+      `${this.submitd.home.path}/users.d/${user}/state/log`,
+    ]);
   }
 
   /** Everything that the programs said, for a failure. */
