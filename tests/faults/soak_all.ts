@@ -79,13 +79,13 @@ export async function soakAll(installed: Installed, setup: SoakSetup): Promise<F
     runs: textOf(`${bell}/runs`).split("\n").filter((line) => line !== ""),
     held: filesBelow(`${world.places(GREG).state}/doorbell`).filter((path) => HELD.test(path)).map(textOf),
     postfix: host.postfix.log,
-    postfixStopped: Object.keys(faults.counts).some((name) => name.startsWith("Postfix ")),
+    history: faults.history,
     logs: [host.log(), ...world.logs().map(textOf)].join("\n"),
   };
   const { shim, runner } = traffic.kills;
   setup.evidence?.(Object.values(found).map((one) => typeof one === "string" ? one : JSON.stringify(one)).join("\n"));
   const kills = { "hooks killed": faults.hooksKilled, "shims killed": shim, "runners killed": runner };
-  return { messages: counts, faults: { ...faults.counts, ...kills }, left, ...tally(traffic.mails, found) };
+  return { messages: counts, faults: { ...faults.counts(), ...kills }, left, ...tally(traffic.mails, found) };
 }
 
 function textOf(path: string): string {

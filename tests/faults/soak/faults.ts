@@ -102,9 +102,17 @@ const ONCE: Readonly<Record<string, Fault>> = {
   "key signs": (world) => rotate(world, day(0)),
 };
 
+/** A fault that happened. */
+export interface Happened {
+  readonly name: string;
+  readonly from: number;
+  to: number;
+}
+
 /** Lets one fault after another happen until it is stopped. */
 export class Faults {
-  readonly counts: Record<string, number> = {};
+  /** What happened, and when, in milliseconds. */
+  readonly history: Happened[] = [];
   hooksKilled = 0;
   #stopped = false;
   #running: Promise<unknown> = Promise.resolve();
@@ -134,9 +142,11 @@ export class Faults {
   }
 
   async #one(name: string, fault: Fault): Promise<void> {
-    this.counts[name] = (this.counts[name] ?? 0) + 1;
+    const happened = { name, from: Date.now(), to: Infinity };
+    this.history.push(happened);
     try {
       await fault(this.world, () => this.#wait(2000));
+      happened.to = Date.now();
     } catch (error) {
       throw new Error(`${name}: ${error}\n${this.world.trouble().slice(-20_000)}`, { cause: error });
     }
@@ -151,6 +161,13 @@ export class Faults {
       const pid = pids[Math.floor(this.random() * pids.length)];
       if (pid !== undefined) this.hooksKilled += kill(pid);
     }
+  }
+
+  /** How often each fault happened. */
+  counts(): Record<string, number> {
+    const out: Record<string, number> = {};
+    for (const { name } of this.history) out[name] = (out[name] ?? 0) + 1;
+    return out;
   }
 
   async stop(): Promise<void> {

@@ -39,6 +39,9 @@ export interface Mail {
   readonly fate?: typeof FATES[number];
   /** The message that it is about. */
   readonly about?: Mail;
+  /** When it was made, and when it had its result; milliseconds. */
+  readonly begun: number;
+  ended?: number;
   /** Attempts that ended without a result, so that the message may have been accepted. */
   unknown: number;
   /** The final result: `accepted`, or the reply that refused it. */

@@ -11,9 +11,12 @@ function processes(holds: (name: string) => boolean): number[] {
   }).map(({ name }) => Number(name));
 }
 
-/** Returns the processes whose command line contains this text. */
-export const running = (text: string): number[] =>
-  processes((name) => Deno.readTextFileSync(`/proc/${name}/cmdline`).includes(text));
+/** Returns the processes that run a program below this folder, but not the services of Postfix that start them. */
+export const running = (folder: string): number[] =>
+  processes((name) => {
+    const words = Deno.readTextFileSync(`/proc/${name}/cmdline`).split("\0");
+    return words[0] !== "pipe" && words.some((word) => word.startsWith(folder));
+  });
 
 /** Returns the processes that this one has started. */
 export const childrenOf = (parent: number): number[] =>

@@ -2,6 +2,7 @@
 import { verifyTag } from "../../../lib/tag.ts";
 import { fieldOf, SECRET } from "../../rig.ts";
 import type { AcceptedMail } from "../../smtp_sink.ts";
+import type { Happened } from "./faults.ts";
 import { END, type Mail, tokenIn } from "./mail.ts";
 import { nameOf } from "./traffic.ts";
 
@@ -16,10 +17,11 @@ export interface Found {
   readonly runs: readonly string[];
   /** Requests that the doorbell holds although they were challenged or claimed. */
   readonly held: readonly string[];
-  /** The log of Postfix, whether it was killed or restarted, and the logs of all programs. */
+  /** The log of Postfix, and those of all programs. */
   readonly postfix: string;
-  readonly postfixStopped: boolean;
   readonly logs: string;
+  /** The faults. */
+  readonly history: readonly Happened[];
 }
 
 /** The result: each list must be empty, except `doubled` and `allowed`, which are counted by reason. */
@@ -118,7 +120,7 @@ export function tally(mails: readonly Mail[], found: Found): Tally {
       case "ordinary":
         if (mail.result !== "accepted") out.misfiled.push(`${name}: ${mail.result}`);
         else if (filed.length > 0) {
-          const why = mayFile(mail, found.logs);
+          const why = mayFile(mail, found);
           if (why === undefined) out.misfiled.push(`${name}: ${fieldOf(filed[0]!, "X-Countersign")}`);
           else count(out.allowed, why);
         } else if (here.length === 0) out.lost.push(name);
@@ -150,21 +152,27 @@ export function tally(mails: readonly Mail[], found: Found): Tally {
 }
 
 /** Why a bounce of a user's mail may be filed as spam: nothing in it but its Message-ID shows that it is genuine. */
-function mayFile({ way, about }: Mail, logs: string): string | undefined {
+function mayFile({ way, about }: Mail, { logs, history }: Found): string | undefined {
   if (way !== "named" || about === undefined) return undefined;
-  const line = new RegExp(`id=<soak\\.${about.id}\\.@[^\\n]* forgotten=`).test(logs);
-  return line ? "the bounce names a message that was sent while the state could not be written" : undefined;
+  const logged = new RegExp(`id=<soak\\.${about.id}\\.@[^\\n]* forgotten=`).test(logs);
+  // The log is on the same disk.
+  const full = history.some(({ name, from, to }) =>
+    name === "disk of the site full" && about.begun < to && from < (about.ended ?? Infinity)
+  );
+  return logged || full ? "bounce names a message that was sent while the state could not be written" : undefined;
 }
 
 /** Why a message was delivered twice by the same Postfix, from its log. */
-function whyAgain(list: readonly string[], { postfix, postfixStopped }: Found): string | undefined {
+function whyAgain(list: readonly string[], { postfix, history }: Found): string | undefined {
   for (const id of new Set(list.flatMap(queueIds))) {
     const killed = postfix.split("\n").some((line) =>
       line.includes(` ${id}: `) && /status=deferred \(.*(?:died with signal|Killed|status 137)/.test(line)
     );
     if (killed) return "a hook was killed after it had delivered";
   }
-  return postfixStopped ? "Postfix was killed or stopped before it noted that it had delivered" : undefined;
+  return history.some(({ name }) => name.startsWith("Postfix "))
+    ? "Postfix was killed or stopped before it noted that it had delivered"
+    : undefined;
 }
 
 /** Returns why this message is not correctly signed by the user. */

@@ -61,8 +61,8 @@ export class Traffic {
 
   #pick = <T>(list: readonly T[]): T => list[Math.floor(this.random() * list.length)]!;
 
-  #add(mail: Omit<Mail, "id" | "unknown">): Mail {
-    const one = { ...mail, id: this.mails.length, unknown: 0 };
+  #add(mail: Omit<Mail, "id" | "begun" | "unknown">): Mail {
+    const one = { ...mail, id: this.mails.length, begun: Date.now(), unknown: 0 };
     this.mails.push(one);
     return one;
   }
@@ -123,8 +123,8 @@ export class Traffic {
       const answer = await Promise.race([attempt(), late]).catch(() => "");
       clearTimeout(timer);
       if (!/^[245]/.test(answer)) mail.unknown++;
-      if (answer.startsWith("2")) return void (mail.result = "accepted");
-      if (answer.startsWith("5")) return void (mail.result = answer);
+      if (answer.startsWith("2")) return ended(mail, "accepted");
+      if (answer.startsWith("5")) return ended(mail, answer);
       await pause(50 + this.random() * 300);
     }
   }
@@ -142,7 +142,7 @@ export class Traffic {
     const argv = this.#command(mail.user, mail.way === "outbox", "--", to);
     for (;;) {
       const { success, signal } = await this.#run(argv, text, "shim");
-      if (success) return void (mail.result = "accepted");
+      if (success) return ended(mail, "accepted");
       if (signal === "SIGKILL") mail.unknown++;
       await pause(50 + this.random() * 300);
     }
@@ -210,6 +210,10 @@ export class Traffic {
       return this.#retry(mail, () => smtp(this.world.host.postfix.port, from, to, text));
     });
   }
+}
+
+function ended(mail: Mail, result: string): void {
+  [mail.result, mail.ended] = [result, Date.now()];
 }
 
 /** The name of a message, for reports. */

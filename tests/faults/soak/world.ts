@@ -93,6 +93,7 @@ export class World implements AsyncDisposable {
           name === "config"
             ? text.replace(/^shared = .*\n/m, (line) => `${line}lookup = "${this.lookups}/lookup"\n${redis}`)
               .replace("/var/lib/countersign/Spam", `${disks.site.path}/state/Spam`)
+              .replace('preset = "postfix"\n', "$&spool = true\n")
             : text.replaceAll("default_action=", "command_timeout=20s, $&"),
       }),
     );
