@@ -3,7 +3,7 @@
  * moments. A caller retries until the shim exits 0, as a queue does. No message is lost; a message is duplicated only
  * if the injector had taken it when its shim was killed; with a spool no partial message is sent.
  *
- * deno task soak outbox: soak_outbox.ts. deno task soak [messages [seed]]: 10,000 by default, with and without a spool;
+ * deno task soak outbox: soak_outbox.ts; deno task soak all: soak_all.ts. deno task soak [messages [seed]]: 10,000 by default, with and without a spool;
  * then an eighth of them through each route of soak_launcher.ts.
  */
 import { CONFIG, FaultHome, isWhole, letter } from "./home.ts";
@@ -102,9 +102,9 @@ export async function soak(messages: number, spool: boolean, seed: number): Prom
 }
 
 if (import.meta.main) {
-  if (Deno.args[0] === "outbox") {
-    Deno.exit(await (await import("./soak_outbox.ts")).main(Deno.args.slice(1)) ? 0 : 1);
-  }
+  const [which, ...rest] = Deno.args;
+  if (which === "outbox") Deno.exit(await (await import("./soak_outbox.ts")).main(rest) ? 0 : 1);
+  if (which === "all") Deno.exit(await (await import("./soak_all.ts")).main(rest) ? 0 : 1);
   const messages = Number(Deno.args[0] ?? 10_000);
   const seed = Number(Deno.args[1] ?? crypto.getRandomValues(new Uint32Array(1))[0]);
   console.log(`seed ${seed}`);

@@ -6,8 +6,8 @@
  */
 import { listEntries, outboxFolder } from "../../io/outbox/store.ts";
 import { changeEntries } from "../../io/outbox/change.ts";
-import { filesBelow, ROOT } from "../rig.ts";
-import { Installed } from "../programs/postfix.ts";
+import { filesBelow } from "../rig.ts";
+import { Installed } from "../programs/installation.ts";
 import { chown, GREG, read } from "../programs/site.ts";
 import { seededRandom } from "./random.ts";
 import { Faults } from "./soak/faults.ts";
@@ -137,7 +137,7 @@ export async function main([count, given]: readonly string[]): Promise<boolean> 
   console.log(`seed ${seed}`);
   let good = true;
   for (const redis of [false, true]) {
-    using installed = await Installed.make(ROOT);
+    using installed = await Installed.own();
     let written = "";
     const evidence = (text: string) => written = text;
     const began = performance.now();
@@ -174,5 +174,3 @@ function print({ messages, faults, doubled, allowed, left, ...lists }: Figures):
     for (const [why, n] of Object.entries(counts)) console.log(`  ${n} ${why}`);
   }
 }
-
-if (import.meta.main) Deno.exit(await main(Deno.args) ? 0 : 1);

@@ -1,5 +1,5 @@
 /** What goes wrong during a soak. */
-import { ROOT, SECRET } from "../../rig.ts";
+import { SECRET } from "../../rig.ts";
 import { keyLine } from "../../programs/postfix_milter.ts";
 import { GREG } from "../../programs/site.ts";
 import { childrenOf, kill, running } from "./processes.ts";
@@ -90,7 +90,8 @@ export const FAULTS: Readonly<Record<string, Fault>> = {
     world.settings(GREG);
   },
   "upgraded": async (world) => {
-    await world.installed.install(ROOT);
+    if (!world.installed.owned) return;
+    await world.installed.install();
     await world.host.engine.stop();
     await restartServe(world);
   },
@@ -154,10 +155,11 @@ export class Faults {
 
   /** Kills a hook, or the program that its launcher has started, now and then. */
   async #killHooks(): Promise<void> {
-    const hooks = `${this.world.installed.home.path}/prefix/lib/countersign/hooks/`;
+    const { site, engine } = this.world.host;
     while (!this.#stopped) {
       await this.#wait(this.gap / 3);
-      const pids = running(hooks);
+      // The installer runs the programs, too, without settings.
+      const pids = [site.folder, engine.home.path].flatMap((settings) => running("/hooks/", settings));
       const pid = pids[Math.floor(this.random() * pids.length)];
       if (pid !== undefined) this.hooksKilled += kill(pid);
     }

@@ -11,11 +11,14 @@ function processes(holds: (name: string) => boolean): number[] {
   }).map(({ name }) => Number(name));
 }
 
-/** Returns the processes that run a program below this folder, but not the services of Postfix that start them. */
-export const running = (folder: string): number[] =>
+/**
+ * Returns the processes that run a program in this folder with settings below the other, but not the services of Postfix
+ * that start them.
+ */
+export const running = (folder: string, settings: string): number[] =>
   processes((name) => {
-    const words = Deno.readTextFileSync(`/proc/${name}/cmdline`).split("\0");
-    return words[0] !== "pipe" && words.some((word) => word.startsWith(folder));
+    const text = Deno.readTextFileSync(`/proc/${name}/cmdline`);
+    return !text.startsWith("pipe\0") && text.includes(folder) && text.includes(`\0${settings}`);
   });
 
 /** Returns the processes that this one has started. */

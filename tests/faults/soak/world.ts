@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import { hashPassword } from "../../../submit/backends/scrypt.ts";
 import { CREATED, SECRET } from "../../rig.ts";
-import type { Installed } from "../../programs/postfix.ts";
+import type { Installed } from "../../programs/installation.ts";
 import { MilterHost, run } from "../../programs/postfix_milter.ts";
 import { Redis } from "../../programs/redis.ts";
 import { ANN, chown, GREG, SITE } from "../../programs/site.ts";
@@ -72,7 +72,7 @@ export class World implements AsyncDisposable {
     Deno.mkdirSync(this.bell, { recursive: true });
     installed.home.write("bell/program", PROGRAM, 0o755);
     chown(GREG, this.bell);
-    const library = `${installed.home.path}/prefix/lib/countersign`;
+    const library = `${installed.prefix}/lib/countersign`;
     const own = (config: string) =>
       `site unix - n n - 6 pipe\n  flags=DRO user=${SITE} null_sender= argv=${library}/hooks/incoming --as postfix\n` +
       `  --config ${config} --forward -- \${sender} \${original_recipient}\n`;
