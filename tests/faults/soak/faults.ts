@@ -55,10 +55,9 @@ export const FAULTS: Readonly<Record<string, Fault>> = {
     await postfix.again();
   },
   "Redis killed": async ({ redis }, wait) => {
-    if (redis === undefined) return;
-    await redis.kill();
+    await redis!.kill();
     await wait();
-    await redis.start();
+    await redis!.start();
   },
   "disk of the site full": async (world, wait) => {
     world.disks.site.fill();
@@ -90,7 +89,6 @@ export const FAULTS: Readonly<Record<string, Fault>> = {
     world.settings(GREG);
   },
   "upgraded": async (world) => {
-    if (!world.installed.owned) return;
     await world.installed.install();
     await world.host.engine.stop();
     await restartServe(world);
@@ -122,7 +120,12 @@ export class Faults {
   constructor(readonly world: World, readonly random: () => number, readonly gap: number) {}
 
   start(names: readonly string[] = Object.keys(FAULTS)): void {
-    this.#running = Promise.all([this.#happen(names), this.#killHooks()]);
+    const { redis, installed } = this.world;
+    const impossible = [redis === undefined && "Redis killed", !installed.owned && "upgraded"];
+    this.#running = Promise.all([
+      this.#happen(names.filter((name) => !impossible.includes(name))),
+      this.#killHooks(),
+    ]);
   }
 
   #wait = (most = this.gap) => new Promise<void>((done) => setTimeout(done, this.random() * most));
@@ -149,7 +152,7 @@ export class Faults {
       await fault(this.world, () => this.#wait(2000));
       happened.to = Date.now();
     } catch (error) {
-      throw new Error(`${name}: ${error}\n${this.world.trouble().slice(-20_000)}`, { cause: error });
+      throw new Error(`${name}: ${error}\n${this.world.trouble().slice(-4000)}`, { cause: error });
     }
   }
 
