@@ -238,6 +238,34 @@ Deno.test("two hosts on a shared folder: one of them claims a message, and its n
   assert.equal(one.claim(id(1)), undefined);
 });
 
+Deno.test("a message that a mail program moves at this moment is claimed all the same", async () => {
+  using temp = new TempFolder();
+  const state = at(temp);
+  await hold(state, 1, "ann@friend.example");
+  const folder = `${temp.path}/doorbell/svc/held`;
+  const [name] = [...Deno.readDirSync(`${folder}/new`)].map((one) => one.name);
+  for (const call of ["openSync", "renameSync"] as const) {
+    const original = Deno[call];
+    const moves = (...args: unknown[]) => {
+      Object.assign(Deno, { [call]: original });
+      const [old, now] = call === "openSync" ? ["new", "cur"] : ["cur", "new"];
+      const [before, after] = now === "cur" ? [name, `${name}:2,S`] : [`${name}:2,S`, name];
+      Deno.renameSync(`${folder}/${old}/${before}`, `${folder}/${now}/${after}`);
+      return (original as (...args: unknown[]) => unknown)(...args);
+    };
+    Object.assign(Deno, { [call]: moves });
+    const claim = state.claim(id(1));
+    assert.ok(claim, call);
+    if (call === "renameSync") claim.settle("done");
+    else {
+      claim.settle("held");
+      const [again] = [...Deno.readDirSync(`${folder}/new`)].map((one) => one.name);
+      Deno.renameSync(`${folder}/new/${again}`, `${folder}/cur/${name}:2,S`);
+    }
+  }
+  assert.equal(state.claim(id(1)), undefined);
+});
+
 Deno.test("a message that a mail program has moved to cur is still held, and a damaged one disturbs no other", async () => {
   using temp = new TempFolder();
   const state = at(temp);

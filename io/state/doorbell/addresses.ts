@@ -8,8 +8,8 @@ import { purposeMac } from "../../../lib/hmac.ts";
 import { type Key, signingKey, validKeys } from "../../../lib/settings/keys.ts";
 import type { Standing } from "../../../incoming/doorbell/decide.ts";
 import { readIfPresent, tryRemove } from "../../system/files.ts";
-import { trouble } from "./held.ts";
-import { namesIn, replace } from "./quota.ts";
+import { namesIn, trouble } from "./folder.ts";
+import { replace } from "./quota.ts";
 import type { ListedAddress } from "./store.ts";
 
 /** Returns the hash of an address under each key that verifies; the one to write with first. */

@@ -10,10 +10,11 @@
  * same file exactly one succeeds. Each file begins with a field that contains the record; the original follows.
  */
 import { concat, utf8 } from "../../../lib/bytes.ts";
-import { Fail, provesMissing, reason } from "../../../lib/fail.ts";
+import { Fail, provesMissing } from "../../../lib/fail.ts";
 import type { HeldFact } from "../../../incoming/doorbell/decide.ts";
 import { syncFolder, tryRemove, writeAll } from "../../system/files.ts";
 import { checkLauncher } from "../../transport/commit.ts";
+import { exists, mtimeOf, namesIn, trouble } from "./folder.ts";
 import { domainDigest, type HeldName, parseName, printName } from "./names.ts";
 import type { Challenged, Claim, HeldItem, HeldRecord } from "./store.ts";
 
@@ -137,12 +138,23 @@ export function markChallenged(folder: string, held: HeldName, challenged: Chall
   return parseName(name);
 }
 
+/** Attempts to claim a message that other processes, or mail programs, rename meanwhile. */
+const MAX_ATTEMPTS = 5;
+
 /** Claims a message, which is then running. Of several processes one gets it, the others get undefined. */
 export function claimHeld(
   folder: string,
   id: string,
   from: "held" | "kept" | "interrupted" = "held",
 ): Claim | undefined {
+  for (let nth = 0; nth < MAX_ATTEMPTS; nth++) {
+    const claim = tryToClaim(folder, id, from);
+    if (claim !== "renamed") return claim;
+  }
+  return undefined;
+}
+
+function tryToClaim(folder: string, id: string, from: "held" | "kept" | "interrupted"): Claim | "renamed" | undefined {
   const held = heldIn(folder).find((one) => one.id === id);
   const [source, target] = [
     from === "held" ? held && pathOf(folder, held.name) : `${folder}/${from === "kept" ? "kept" : "running"}/${id}`,
@@ -150,12 +162,13 @@ export function claimHeld(
   ];
   if (source === undefined) return undefined;
   const opened = openRecord(source);
-  if (opened === undefined) return undefined;
+  if (opened === undefined) return "renamed";
   const { record, file } = opened;
   // The lock shows that the process lives. It is taken first, so that a message which is running always has one.
-  if (!file.tryLockSync(true) || !moved(folder, source, target)) {
+  const locked = file.tryLockSync(true);
+  if (!locked || !moved(folder, source, target)) {
     file.close();
-    return undefined;
+    return locked ? "renamed" : undefined;
   }
   const start = file.seekSync(0, Deno.SeekMode.Current);
   return {
@@ -296,35 +309,4 @@ async function* contentOf(file: Deno.FsFile, start: number): AsyncGenerator<Uint
   file.seekSync(start, Deno.SeekMode.Start);
   const buffer = new Uint8Array(64 * 1024);
   for (let count; (count = await file.read(buffer)) !== null;) yield buffer.subarray(0, count);
-}
-
-function namesIn(folder: string): string[] {
-  try {
-    return [...Deno.readDirSync(folder)].map(({ name }) => name).sort();
-  } catch (error) {
-    if (provesMissing(error)) return [];
-    throw trouble(folder, error);
-  }
-}
-
-function mtimeOf(path: string): Date | undefined {
-  try {
-    return Deno.lstatSync(path).mtime ?? undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-function exists(path: string): boolean {
-  try {
-    Deno.lstatSync(path);
-    return true;
-  } catch (error) {
-    if (provesMissing(error)) return false;
-    throw trouble(path, error);
-  }
-}
-
-export function trouble(folder: string, error: unknown): Fail {
-  return new Fail("temporary", `Held messages cannot be used: ${reason(error)}`, { file: folder, cause: error });
 }

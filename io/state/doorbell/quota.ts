@@ -6,11 +6,11 @@
  *     turn              the domain that was challenged last
  *     asked/HH/HASH     when an address was challenged, in seconds since 1970
  */
-import { Fail, provesMissing } from "../../../lib/fail.ts";
+import { Fail } from "../../../lib/fail.ts";
 import { utf8 } from "../../../lib/bytes.ts";
 import { readIfPresent, tryRemove, writeAll } from "../../system/files.ts";
 import { after } from "../../system/timer.ts";
-import { trouble } from "./held.ts";
+import { namesIn, trouble } from "./folder.ts";
 import { MAX_PER_DAY, MAX_PER_WEEK } from "./store.ts";
 
 const [HOUR, DAY, WEEK] = [3600, 86_400, 7 * 86_400];
@@ -131,15 +131,5 @@ export function replace(path: string, text: string): void {
   } catch (error) {
     tryRemove(draft);
     throw trouble(path, error);
-  }
-}
-
-/** Returns the names in a folder, which may be missing. */
-export function namesIn(folder: string): string[] {
-  try {
-    return [...Deno.readDirSync(folder)].map(({ name }) => name).sort();
-  } catch (error) {
-    if (provesMissing(error)) return [];
-    throw trouble(folder, error);
   }
 }
