@@ -1,7 +1,7 @@
 /** Whom an authenticated client may send as. Does no I/O. */
 import { type Address, canonical, formatAddress } from "../lib/address.ts";
 import { quote } from "../lib/fail.ts";
-import { type Field, type Header, named } from "../lib/message.ts";
+import { type Field, type Header, named, valueOf } from "../lib/message.ts";
 import type { PlanContext } from "./plan.ts";
 import { alreadyRelayed, firstBlock, ownSender, sendingAddresses } from "./owner.ts";
 
@@ -44,7 +44,8 @@ export function senderRefusal(
   const top = alreadyRelayed(header) ? firstBlock(header) : [];
   const resent = top.some((one) => named(one, "Resent-From"));
   const [prefix, block] = resent ? ["Resent-", top] as const : ["", header] as const;
-  const from = block.filter((one) => named(one, `${prefix}From`));
+  // An empty From counts as a missing one, as in plan.ts.
+  const from = block.filter((one) => named(one, `${prefix}From`) && (resent || valueOf(one) !== ""));
   if (!resent && from.length > 1) return "there is more than one From field";
   const [first] = from;
   const authors = first && sendingAddresses([first], context.settings.domain, prefix);

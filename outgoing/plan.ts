@@ -191,7 +191,7 @@ function addMissingFields(
   sender: OwnAddress | undefined,
 ): Header {
   // An empty field counts as a missing one; two of a name would be invalid.
-  const out = header.filter((one) => !named(one, "From", "Date", "Message-ID") || valueOf(one) !== "");
+  const out = header.filter((one) => !named(one, "From", "Sender", "Date", "Message-ID") || valueOf(one) !== "");
   const has = (name: string) => out.some((one) => named(one, name));
   const author = request.sender === undefined ? context.identities[0]?.address : sender?.address ?? request.sender;
   if (!has("From") && author) out.push(field("From", formatMailbox(request.fullName, author)));

@@ -92,7 +92,7 @@ Deno.test("mail with From and envelope sender of identities is signed", () => {
 
 Deno.test("a From field with an address that is not an identity is not signed", () => {
   for (
-    const from of ["x@y.example", "me@example.org, x@y.example", "x@y.example, me@example.org", "<>", "", "me@", "("]
+    const from of ["x@y.example", "me@example.org, x@y.example", "x@y.example, me@example.org", "<>", "<", "me@", "("]
   ) {
     isNotSigned([`From: ${from}`]);
     isNotSigned([`From: ${from}`], ["-f", "me@example.org"]);
@@ -100,6 +100,22 @@ Deno.test("a From field with an address that is not an identity is not signed", 
   isNotSigned([FROM, "From: x@y.example"]);
   isNotSigned(["From: me@example.org.y.example"]);
   isNotSigned(['From: "me@example.org" <x@y.example>']);
+});
+
+Deno.test("an empty From or Sender counts as a missing one, an empty Resent-From does not", () => {
+  isSigned(["From: "]);
+  isSigned(["From:"], ["-f", "other@example.net"], "k1", OTHER.srs_domain);
+  isSigned(["From:", FROM]);
+  isNotSigned(["From:"], ["-f", "x@y.example"]);
+  isNotSigned(["From:", "From: x@y.example"]);
+  isSigned(["From: me@example.org, other@example.net", "Sender: "]);
+  isNotSigned(["From: me@example.org, x@y.example", "Sender:"]);
+  const { header } = planned([FROM, "Sender:", "From:", "Date: "], [], "");
+  for (const name of ["From", "Date"]) assert.equal(values(header, name).filter((one) => one !== "").length, 1, name);
+  assert.deepEqual([values(header, "From").length, values(header, "Sender")], [1, []]);
+  // Nobody says who re-sends the message, whatever is in the blocks below.
+  isNotSigned(["Resent-From:", FROM]);
+  isNotSigned(["Resent-From:", "Resent-To: a@b.example", "Resent-From: me@example.org", FROM]);
 });
 
 Deno.test("a sender that is not an identity is not signed", () => {

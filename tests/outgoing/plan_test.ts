@@ -518,6 +518,11 @@ test("A message without recipients is a usage error", () => {
     assert.throws(() => run(text, { to: "", ...options }), { kind: "usage", message: "No recipients given" });
   bad(COMPLETE, {});
   bad("Subject: x", { recipientsFrom: "header" });
+  // An empty field names nobody; the original recipients must not get a message that is re-sent to nobody.
+  bad("To:\nCc: \nBcc:\n", { recipientsFrom: "header" });
+  for (const name of ["Resent-To", "Resent-Cc", "Resent-Bcc"]) {
+    bad(`${name}:\n${COMPLETE}`, { recipientsFrom: "header" });
+  }
   bad("To: undisclosed-recipients:;", { recipientsFrom: "both" });
   bad("To: <>", { recipientsFrom: "header" });
   bad("Resent-To: Nobody:;\nTo: ann@example.com", { recipientsFrom: "header" });
