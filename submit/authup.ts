@@ -33,8 +33,8 @@ const [WRONG_PASSWORD, MISUSED, TEMPORARY] = [1, 2, 111];
 const [FIXSMTPIO_TIMEOUT, FIXSMTPIO_RULES] = [16, 18];
 const [CANNOT_RUN, NOT_FOUND] = [126, 127];
 
-/** Runs authup. @returns the exit status */
-export async function authup(name: string, args: readonly string[]): Promise<number> {
+/** Runs authup. @param seconds the time limit for a login @returns the exit status */
+export async function authup(name: string, args: readonly string[], seconds = LOGIN_SECONDS): Promise<number> {
   const asked = information(args[0], HELP);
   if (asked !== undefined) {
     console.log(asked);
@@ -47,7 +47,7 @@ export async function authup(name: string, args: readonly string[]): Promise<num
   }
   try {
     checkArguments(given.argv);
-    return await new Session(given).run();
+    return await new Session(given, seconds).run();
   } catch (error) {
     if (error instanceof ClientGone) return CLIENT_LEFT;
     say(`${name}: ${errorText(error)}`);
@@ -90,7 +90,7 @@ class Session {
   #tries: number;
   readonly #given: Arguments;
 
-  constructor(given: Arguments) {
+  constructor(given: Arguments, readonly seconds: number) {
     this.#given = given;
     this.#tries = given.tries;
   }
@@ -104,7 +104,7 @@ class Session {
       // A second run under reup continues the session.
       if (!/^(?:[2-9]|\d{2,})$/.test(plainEnv("REUP"))) await reply(login.greeting);
       for (;;) {
-        const next = await login.next(input, Date.now() + LOGIN_SECONDS * 1000);
+        const next = await login.next(input, Date.now() + this.seconds * 1000);
         if (next === "quit") return DONE;
         if (input.hasMore) {
           // Input that was already read would not reach the program that serves the client.

@@ -11,6 +11,9 @@ export class ClientGone extends Error {
   }
 }
 
+/** Maximum duration of the session of a client that has logged in. Whoever sends single bytes is never silent for long. */
+export const SESSION_SECONDS = 3600;
+
 /** Maximum length of a line. RFC 4954 section 4 requires 12,288 bytes of base64. */
 export const MAX_LINE_BYTES = 12_288 + 512;
 
@@ -26,8 +29,11 @@ export class ClientInput {
   #held: Bytes = new Uint8Array(0);
   readonly #buffer = new Uint8Array(CHUNK_BYTES);
 
-  /** @param seconds how long the client may be silent */
-  constructor(readonly source: ByteSource, public seconds: number) {}
+  /**
+   * @param seconds how long the client may be silent
+   * @param end the time in milliseconds at which the session ends, whatever the client sends
+   */
+  constructor(readonly source: ByteSource, readonly seconds: number, readonly end = Infinity) {}
 
   /** Whether more was sent than was read. */
   get hasMore(): boolean {
@@ -72,7 +78,7 @@ export class ClientInput {
   }
 
   async #more(until: number): Promise<Bytes> {
-    const patience = Math.min(this.seconds * 1000, Math.max(until - Date.now(), 0));
+    const patience = Math.min(this.seconds * 1000, Math.max(Math.min(until, this.end) - Date.now(), 0));
     const { promise: late, resolve } = Promise.withResolvers<"timeout">();
     // Cleared after each read: a message of 1 GB arrives in a million packets, and the time may be 20 minutes.
     const timer = setTimeout(() => resolve("timeout"), Math.min(patience, 2 ** 31 - 1));

@@ -7,7 +7,7 @@ import { checkArguments, env } from "../io/system/environment.ts";
 import { printError } from "../io/system/log.ts";
 import { abortOnSignal } from "../io/system/signals.ts";
 import { information } from "../lib/information.ts";
-import { ClientGone, ClientInput, reply } from "./client.ts";
+import { ClientGone, ClientInput, reply, SESSION_SECONDS } from "./client.ts";
 import { controlNumber, greetingName } from "./controls.ts";
 import { MailSession } from "./mail_session.ts";
 import { loadUser, type User } from "./user.ts";
@@ -20,8 +20,8 @@ RULES is a file with lines key:name:address: each changes the sender of mail fro
 ~/.ofmipd/rules, if it exists. Settings: ~/.config/countersign/config.toml
 Example: tcpserver 0 587 authup smtp checkpassword checknotroot ofmipd`;
 
-/** Runs ofmipd. @returns the exit status */
-export async function ofmipd(name: string, args: readonly string[]): Promise<number> {
+/** Runs ofmipd. @param seconds maximum duration of the session @returns the exit status */
+export async function ofmipd(name: string, args: readonly string[], seconds = SESSION_SECONDS): Promise<number> {
   const asked = information(args[0], HELP);
   if (asked !== undefined) {
     console.log(asked);
@@ -37,7 +37,7 @@ export async function ofmipd(name: string, args: readonly string[]): Promise<num
   }
   try {
     const limit = await databytes();
-    const input = new ClientInput(Deno.stdin, controlNumber("timeoutsmtpd", 1200));
+    const input = new ClientInput(Deno.stdin, controlNumber("timeoutsmtpd", 1200), Date.now() + seconds * 1000);
     const session = new MailSession(input, user, {
       host: greetingName("smtp"),
       limit,

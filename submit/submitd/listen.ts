@@ -6,6 +6,7 @@ import { createServer, type Server, type Socket } from "node:net";
 import type { SMTPServerSession } from "smtp-server";
 import { Fail, reason } from "../../lib/fail.ts";
 import type { Endpoint } from "../../lib/settings/submission.ts";
+import { SESSION_SECONDS } from "../client.ts";
 import { type Clients, plainAddress } from "./clients.ts";
 
 /** Milliseconds from the connection to the login, and to the end of a session. */
@@ -15,7 +16,7 @@ export interface Times {
 }
 
 /** The times of submitd. */
-export const TIMES: Times = { login: 60_000, session: 3_600_000 };
+export const TIMES: Times = { login: 60_000, session: SESSION_SECONDS * 1000 };
 
 /** Where to listen: an address, or a socket that systemd has opened. */
 export type Where = Endpoint | { readonly fd: number };

@@ -226,36 +226,6 @@ Deno.test("long messages, lines and commands", async () => {
   assert.match(await client.reply(), /^421 /);
 });
 
-Deno.test("a client that sends a byte now and then is cut off, with and without TLS", async () => {
-  await using one = await SubmitdHome.start({ times: { login: 1000, session: 3000 } });
-  const dribble = async (client: RawSmtp, character: string) => {
-    const begun = Date.now();
-    for (;;) {
-      try {
-        await client.send(character);
-        // A write is not enough to see that the other end is gone.
-        const gone = client.reply().then(() => true);
-        if (await Promise.race([gone, new Promise((resolve) => setTimeout(() => resolve(false), 200))])) break;
-      } catch {
-        break;
-      }
-      if (Date.now() - begun > 10_000) throw new Error("The connection is still open");
-    }
-    return Date.now() - begun;
-  };
-  using plain = await RawSmtp.open(one.port, one.ca);
-  assert.ok(await dribble(plain, "x") < 8000);
-  using before = RawSmtp.over(await Deno.connect({ hostname: "127.0.0.1", port: one.tls }), one.ca);
-  assert.ok(await dribble(before, "\x16") < 8000, "during the handshake");
-  using tls = await RawSmtp.tls(one.tls, one.ca);
-  assert.ok(await dribble(tls, "x") < 8000);
-  using greg = await RawSmtp.greg(one.tls, one.ca);
-  await greg.begin();
-  const took = await dribble(greg, "x");
-  assert.ok(took > 1500, `${took}`); // longer than before the login
-  nothingSent(one.home);
-});
-
 Deno.test("connections of one address are limited, and are counted down again", async () => {
   await using one = await SubmitdHome.start({ submit: "max_per_address = 3" });
   for (let round = 0; round < 3; round++) {
