@@ -32,6 +32,8 @@ export interface SubmitdOptions {
   readonly more?: string;
   /** Replaces `file:` with the login greg and the password `secret`. */
   readonly auth?: string;
+  /** Replaces the stub. */
+  readonly transport?: string;
   /** The end of the stub's script. */
   readonly then?: string;
   readonly times?: Times;
@@ -57,7 +59,7 @@ export class SubmitdHome implements AsyncDisposable {
     return one;
   }
 
-  async configure({ submit = "", more = "", auth, then }: SubmitdOptions): Promise<void> {
+  async configure({ submit = "", more = "", auth, transport, then }: SubmitdOptions): Promise<void> {
     const { home } = this;
     const { ca, cert, key } = await certificate();
     this.ca = home.write("ca.pem", ca);
@@ -65,7 +67,7 @@ export class SubmitdHome implements AsyncDisposable {
     home.write("key.pem", key, 0o600);
     hash ??= hashPassword("secret");
     home.write("users", `greg:${await hash}\nroot:${await hash}\n`, 0o600);
-    const transport = stubTransport(home, then);
+    const stub = stubTransport(home, then);
     home.write("stub", home.read("stub").replaceAll("$HOME", home.path), 0o755); // HOME is that of the tests
     home.write(
       ".config/countersign/config.toml",
@@ -74,7 +76,7 @@ address = "greg@example.org"
 srs_domain = "srs.example.org"
 logins = ["greg"]
 
-${transport}
+${transport ?? stub}
 [submit]
 auth = "${auth ?? `file:${home.path}/users`}"
 certificate = "${home.path}/cert.pem"
