@@ -50,6 +50,9 @@ export function checkArguments(args: readonly string[]): void {
 /** Holds the process id of the launcher, which is the parent of this process as long as it lives. */
 export const LAUNCHER = "COUNTERSIGN_LAUNCHER";
 
+/** The launcher of submitd sets them. */
+const ALLOCATOR = ["MALLOC_ARENA_MAX", "MALLOC_MMAP_THRESHOLD_"];
+
 /**
  * Returns the environment for a child process, without the variables that are meant only for this program.
  *
@@ -64,7 +67,7 @@ export function childEnvironment(): Record<string, string> {
     delete all[name];
   }
   if (all.DENO_DIR?.endsWith("/countersign/cache")) delete all.DENO_DIR; // set by the launcher
-  delete all[LAUNCHER];
+  for (const name of [LAUNCHER, ...ALLOCATOR]) delete all[name];
   return all;
 }
 

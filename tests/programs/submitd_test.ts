@@ -1,7 +1,7 @@
 /** The installed submitd with swaks, msmtp, mutt and git send-email. */
 import assert from "node:assert/strict";
 import { fieldOf } from "../rig.ts";
-import { stubArguments, stubInput, stubRuns } from "../stub.ts";
+import { stubArguments, stubEnvironment, stubInput, stubRuns } from "../stub.ts";
 import { MAIL, RawSmtp } from "../submit/raw_smtp.ts";
 import { QUICK_LOGIN } from "../submit/submitd_home.ts";
 import { COMMITTER, patchMail, sendEmail } from "./git_send_email.ts";
@@ -41,6 +41,15 @@ test("submitd with real clients, as a user without privileges, in its sandbox", 
       await sentBy([...swaks, ...auth, "--server", `localhost:${site.tls}`, "--tls-on-connect"]);
     });
   }
+
+  await t.step("the launcher limits what the allocator keeps, and the program that sends does not inherit this", () => {
+    const [server] = Deno.readTextFileSync(`/proc/${site.pid}/task/${site.pid}/children`).split(" ");
+    const allocator = Deno.readTextFileSync(`/proc/${server}/environ`).split("\0").filter((one) =>
+      one.startsWith("MALLOC_")
+    );
+    assert.deepEqual(allocator.sort(), ["MALLOC_ARENA_MAX=1", "MALLOC_MMAP_THRESHOLD_=1000000"]);
+    assert.deepEqual(Object.keys(stubEnvironment(home)).filter((one) => one.startsWith("MALLOC_")), []);
+  });
 
   await t.step("swaks without TLS, and with a wrong password", async () => {
     const server = ["--server", `localhost:${site.port}`];
