@@ -7,7 +7,9 @@ async function ci(home: Home, npx: { ok?: number; tests?: number; output?: strin
   home.write("output", `${npx.output ?? ""}\n`);
   const script = `#!/bin/sh
 echo "npx $*" >>"$HOME/calls"
-echo "CI is $CI"
+case "$*" in
+*" ok" | *" test") echo "CI is $CI, DENO_JOBS is $DENO_JOBS" ;;
+esac
 case "$*" in
 *" ok") exit ${npx.ok ?? 0} ;;
 *" test") cat "$HOME/output"; echo "on standard error" >&2; exit ${npx.tests ?? 0} ;;
@@ -56,11 +58,24 @@ for (const [statuses, output, status, line] of failures) {
 Deno.test(".ci/run runs the gate, then the README's test command, and shows their output", async () => {
   using home = new Home();
   const ran = await ci(home, { output: "ok | 1 passed | 0 failed (1s)" });
-  const [gate, tests, ...more] = home.read("calls").trimEnd().split("\n") as [string, string];
-  assert.deepEqual(more, []);
-  assert.equal(gate.replace(/ ok$/, ""), tests.replace(/ test$/, ""));
-  assert.match(gate, /^npx -y deno@\d+\.\d+\.\d+ task ok$/);
+  const calls = home.read("calls").trimEnd().split("\n");
+  // The packages are installed while the gate runs.
+  const deno = /^npx -y deno@\d+\.\d+\.\d+/.exec(calls[0]!)![0];
+  assert.deepEqual([calls[0], ...calls.slice(1, 3).sort(), ...calls.slice(3)], [
+    `${deno} --version`,
+    `${deno} run -q --frozen -A tests/programs/fetch.ts`,
+    `${deno} task ok`,
+    `${deno} task test`,
+  ]);
+  const tests = calls[3]!;
   assert.ok(Deno.readTextFileSync(`${ROOT}/README.md`).includes(tests), `README.md does not contain: ${tests}`);
-  assert.match(ran.stdout, /^CI is true\nCI is true\n/);
+  const jobs = 2 * Number((await home.run(["getconf", "_NPROCESSORS_ONLN"])).stdout);
+  assert.match(ran.stdout, new RegExp(`^(CI is true, DENO_JOBS is ${jobs}\\n){2}`));
   assert.match(ran.stdout, /^on standard error$/m);
+});
+
+Deno.test(".ci/run leaves the number of workers to DENO_JOBS if it is set", async () => {
+  using home = new Home();
+  home.env.DENO_JOBS = "7";
+  assert.match((await ci(home, {})).stdout, /^CI is true, DENO_JOBS is 7$/m);
 });

@@ -2,6 +2,7 @@
  * Tests with real programs. A test whose program is missing is skipped, and its name says so. With CI=true or
  * COUNTERSIGN_TEST_INSTALL=1 the Debian package is installed first, and with CI=true a missing program is a failure.
  */
+import { MODULES, PROGRAMS } from "./packages.ts";
 
 /** Registers a test, as Deno.test does. */
 export type Test = (name: string, run: (t: Deno.TestContext) => void | Promise<void>) => void;
@@ -17,15 +18,9 @@ export async function need(program: string, pack = program): Promise<Test> {
 
 /** Installs the program if allowed. @returns a description of what is still missing, or an empty string */
 export function lacking(program: string, pack = program): Promise<string> {
+  if (!Object.hasOwn(PROGRAMS, program)) throw new Error(`Add ${program} to tests/programs/packages.ts`);
   return fetched(() => isInstalled(program), program, pack);
 }
-
-/** Modules of Perl that programs only recommend, and their Debian packages. */
-const MODULES = {
-  "Net::SSLeay": "libnet-ssleay-perl",
-  "Mail::Address": "libmailtools-perl",
-  "Authen::SASL": "libauthen-sasl-perl",
-};
 
 /** Like {@link lacking}, for a module of Perl. */
 export function lackingPerl(module: keyof typeof MODULES): Promise<string> {
@@ -42,13 +37,21 @@ function hasModule(module: string): boolean {
 }
 
 async function fetched(present: () => boolean, what: string, pack: string): Promise<string> {
-  if (!present() && mayFetch()) {
-    await withAptLock(() =>
-      apt("install", "-q", "-y", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=300", ...pack.split(" "))
-    );
-  }
+  if (!present() && mayFetch()) await withAptLock(() => install(pack.split(" ")));
   return present() ? "" : `${what} is missing: install ${pack}`;
 }
+
+/** Installs what is missing of everything that tests need, if allowed. What fails is tried again by the tests. */
+export async function fetchAll(): Promise<void> {
+  const missing = [
+    ...Object.entries(PROGRAMS).filter(([program]) => !isInstalled(program)),
+    ...Object.entries(MODULES).filter(([module]) => !hasModule(module)),
+  ].flatMap(([, pack]) => pack.split(" "));
+  if (missing.length > 0 && mayFetch()) await withAptLock(() => install([...new Set(missing)]));
+}
+
+const install = (packages: string[]): Promise<void> =>
+  apt("install", "-q", "-y", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=300", ...packages);
 
 /** Whether packages may be fetched for tests. */
 export function mayFetch(): boolean {
