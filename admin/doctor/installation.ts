@@ -23,6 +23,7 @@ import { checkSandbox, outdated, unreadable } from "./sandbox.ts";
 import { checkAnswer, resultIn, testBounces } from "./test_bounces.ts";
 import { checkKeys, findingOf, identityLine } from "./settings.ts";
 import { checkDoorbells } from "./doorbell.ts";
+import { checkDoorbellCalls } from "./doorbell_calls.ts";
 import { checkMaps } from "./maps.ts";
 import { checkServe } from "./serve.ts";
 import { missingState } from "./serve_state.ts";
@@ -50,6 +51,7 @@ export const INSTALLATION_CHECKS: readonly Check[] = [
   checkSubmit,
   checkMaps,
   checkDoorbells,
+  checkDoorbellCalls,
 ];
 
 function keys({ file, now, findings }: DoctorContext, settings: Settings): void {
