@@ -160,10 +160,13 @@ Deno.test("a message of a daemon with a cookie was thrown away", async () => {
   assert.deepEqual([runs(home), heldTexts(home).filter((text) => text.endsWith(mail)).length], [[], 1]);
 });
 
-Deno.test("one confirmation admitted all that was sent in its name, the forged messages, too", async () => {
+Deno.test("one confirmation admitted all that was sent in its name, also a forged request of the same moment", async () => {
   using home = serviceHome("remember = 90");
-  const to = await challenged(home);
-  await ring(home, ANN, SVC, nth("forged").replace("Please subscribe me.", "Please subscribe me to everything."));
+  const forged = nth("forged").replace("Please subscribe me.", "Please subscribe me to everything.");
+  await Promise.all([request(), forged].map((mail) => ring(home, ANN, SVC, mail)));
+  const genuine = home.mails("out").find((one) => one.includes("In-Reply-To: <request@"))!;
+  assert.match(home.mails("out").find((one) => one !== genuine)!, /^> Please subscribe me to everything\.$/m);
+  const to = replyTo(genuine);
   await ring(home, ANN, to, reply(to));
   assert.deepEqual([runs(home).length, home.read("got"), heldCount(home)], [1, request(), 1]);
 });

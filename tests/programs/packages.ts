@@ -8,6 +8,7 @@ export const PROGRAMS: Readonly<Record<string, string>> = {
   aerc: "aerc",
   alpine: "alpine",
   bash: "bash",
+  "bsd-mailx": "bsd-mailx", // needs any mail server: postfix below
   chromium: "chromium",
   cron: "cron",
   "dbus-run-session": "dbus",
