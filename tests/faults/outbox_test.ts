@@ -8,6 +8,7 @@ import { oneLine, ROOT } from "../rig.ts";
 import { deadPort, SILENCE, Sink } from "../smtp_sink.ts";
 import type { Fault, Job } from "./driver.ts";
 import { BODY, CONFIG, DENO, FaultHome, inPairs, isWhole, KEYS, letter, STATE } from "./home.ts";
+import { killedAt } from "./matrix.ts";
 import { mountingTest, run, STATES, WITHOUT_OVERRIDE } from "./mounts.ts";
 
 const OK = { code: 0, stdout: "", stderr: "" };
@@ -95,7 +96,7 @@ Deno.test("errors at each step of a runner: no message is lost, and one that is 
 Deno.test("SIGKILL at each step of a runner: no message is lost, and one that is sent twice is logged", async () => {
   using first = new FaultHome();
   const steps = await stepsOfRun(first);
-  await inPairs([...steps.keys()], async (at) => {
+  await inPairs(killedAt(steps), async (at) => {
     using home = new FaultHome();
     const to = "k@example.net";
     const { end } = await home.drive([runner(home, to, [at, "kill"])]);
