@@ -179,7 +179,12 @@ async function settle(
   }
   const { program } = claim.record;
   if (program.length === 0) {
-    for await (const chunk of claim.body()) await writeOut(chunk);
+    try {
+      for await (const chunk of claim.body()) await writeOut(chunk);
+    } catch (error) {
+      claim.settle("held"); // it was not printed whole
+      throw error;
+    }
     claim.settle("done");
     return 0;
   }

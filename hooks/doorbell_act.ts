@@ -189,12 +189,13 @@ async function confirmed(decision: Decision, context: ActContext): Promise<Doorb
   const done = (reason: string, outcome: DoorbellResult["outcome"] = "delivered"): DoorbellResult => {
     return { state: "known", outcome, reason };
   };
-  const claim = state.claim(releases!);
-  if (claim === undefined) return done("another message confirms it at this moment");
+  // First, because an error after the claim would leave a message that nobody releases.
   const { remember } = state.service;
   if (remember > 0 && state.standing(address!) === undefined) {
     state.setStanding(address!, "remembered", dayOf(state.now) + remember);
   }
+  const claim = state.claim(releases!);
+  if (claim === undefined) return done("another message confirms it at this moment");
   if (!context.acts) {
     // Under qmail nothing else has the message: it stays here for the administrator.
     claim.settle(options.caller === "qmail" ? "held" : "done");

@@ -37,6 +37,23 @@ Deno.test("an address that would reorder the text of a terminal is quoted", asyn
   assert.doesNotMatch(stdout, /[\u202e\u2066]/);
 });
 
+Deno.test("a message without a program that cannot be printed stays held", async () => {
+  using home = serviceHome();
+  await home.doorbell(["--service", "svc"], request(), {
+    SENDER: ANN,
+    RECIPIENT: SVC,
+    LOCAL: "svc",
+    HOST: "example.org",
+  });
+  const [id] = (await manage(home, "list")).stdout.split(" ") as [string];
+  const release = [Deno.execPath(), "run", "-q", "-A", `${ROOT}/main.ts`, "countersign", "doorbell", "release", id];
+  const full = await home.run(["/bin/sh", "-c", 'exec "$@" >/dev/full', "sh", ...release]);
+  assert.notEqual(full.code, 0);
+  assert.equal(heldCount(home), 1);
+  assert.equal((await home.run(release)).stdout, request());
+  assert.equal(heldCount(home), 0);
+});
+
 Deno.test("allow, deny and forget; addresses are listed without regard to case", async () => {
   using home = serviceHome();
   for (const [word, address] of [["allow", "Zoe@friend.example"], ["deny", ANN], ["deny", "bob@friend.example"]]) {

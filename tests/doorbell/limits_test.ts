@@ -104,6 +104,17 @@ Deno.test("a challenge that could not be sent is due again, and of several proce
   assert.equal(all.filter((one) => one !== undefined).length, 1);
 });
 
+Deno.test("a request stays to be challenged when its challenge cannot be counted", async () => {
+  using temp = new TempFolder();
+  const state = at(temp);
+  await hold(state, 1, "ann@friend.example");
+  const asked = `${temp.path}/doorbell/svc/asked`;
+  Deno.writeTextFileSync(asked, "not a folder");
+  await assert.rejects(state.nextChallenge(), { kind: "temporary" });
+  Deno.removeSync(asked);
+  assert.deepEqual(await challenges(state), ["ann@friend.example"]);
+});
+
 Deno.test("8 processes at once take no more challenges than the limit", async () => {
   using temp = new TempFolder();
   const settings = "hourly = 5";
@@ -264,6 +275,41 @@ Deno.test("a message that a mail program moves at this moment is claimed all the
     }
   }
   assert.equal(state.claim(id(1)), undefined);
+});
+
+Deno.test("an interrupted message that another process settles meanwhile is not claimed", async () => {
+  using temp = new TempFolder();
+  const state = at(temp);
+  await hold(state, 1, "ann@friend.example");
+  const claim = state.claim(id(1))!;
+  const lock = Deno.FsFile.prototype.tryLockSync;
+  Deno.FsFile.prototype.tryLockSync = function (...args) {
+    Deno.FsFile.prototype.tryLockSync = lock;
+    claim.settle("done"); // after the file was opened, and before it is locked
+    return lock.apply(this, args);
+  };
+  assert.equal(state.claim(id(1), "interrupted"), undefined);
+});
+
+Deno.test("an address whose new standing cannot be written keeps the one under an older key", () => {
+  using temp = new TempFolder();
+  const keys = (text: string) => new DoorbellFiles(temp.path, service(""), parseKeys(text, "keys"), new Date(START));
+  const [older, newer] = [`k1 ${CREATED} a secret of the doorbell\n`, `k2 ${CREATED} another secret of it\n`];
+  const ann = parseAddress("ann@friend.example");
+  keys(older).setStanding(ann, "denied");
+  const both = keys(older + newer);
+  const folder = `${temp.path}/doorbell/svc/addresses`;
+  const real = Deno.mkdirSync;
+  Deno.mkdirSync = () => {
+    throw new Error("No space left on device");
+  };
+  try {
+    assert.throws(() => both.setStanding(ann, "allowed"), { kind: "temporary" });
+  } finally {
+    Deno.mkdirSync = real;
+  }
+  assert.equal(both.standing(ann), "denied");
+  assert.equal(filesBelow(folder).length, 1);
 });
 
 Deno.test("a message that a mail program has moved to cur is still held, and a damaged one disturbs no other", async () => {

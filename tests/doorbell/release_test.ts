@@ -98,6 +98,18 @@ Deno.test("a program that cannot be run leaves the message held", async () => {
   assert.deepEqual([heldCount(home), filesIn(home, "running")], [1, []]);
 });
 
+Deno.test("a confirmation whose address cannot be remembered leaves the message held, and is retried", async () => {
+  using home = serviceHome("remember = 30");
+  const to = await challenged(home);
+  const addresses = home.write(".local/state/countersign/doorbell/svc/addresses", "not a folder");
+  const mail = reply(to);
+  oneLine(await ring(home, ANN, to, mail), 75, /^doorbell: .*addresses/);
+  assert.deepEqual([heldCount(home), filesIn(home, "running")], [1, []]);
+  Deno.removeSync(addresses);
+  assert.equal((await ring(home, ANN, to, mail)).code, 99);
+  assert.deepEqual([heldCount(home), runs(home).length], [0, 1]);
+});
+
 Deno.test("of eight confirmations at once, one runs the program", async () => {
   using home = serviceHome();
   const to = await challenged(home);

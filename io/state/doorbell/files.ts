@@ -137,10 +137,14 @@ export class DoorbellFiles {
       const record = this.#recordOf(next);
       const hash = record && this.#counted(record);
       const may = hash !== undefined && quota.mayAsk(hash) && record!.expires >= dayOf(this.now);
+      // Counted first: if that fails, the request is still to be challenged.
+      if (may) {
+        quota.setTurn(next.domain);
+        quota.count(hash);
+      }
       const marked = markChallenged(this.#folder, next, may ? "sent" : "never");
+      if (may && marked === undefined) quota.uncount(hash, Math.floor(this.now.getTime() / 1000));
       if (marked === undefined || !may) return "skipped";
-      quota.setTurn(next.domain);
-      quota.count(hash);
       return marked;
     });
   }
@@ -170,8 +174,8 @@ export class DoorbellFiles {
   setStanding(address: Address, standing: Standing, until?: number): void {
     const [hash, ...others] = addressHashes(this.keys, address, this.now);
     if (hash === undefined) throw new Fail("config", "No key is valid", { file: this.service.keys });
-    forgetAddress(this.#folder, others);
     setStanding(this.#folder, hash, address, standing, until);
+    forgetAddress(this.#folder, others); // only now: a denied address must not become unknown if the disk is full
   }
 
   /** Forgets an address. @returns whether anything was known about it */

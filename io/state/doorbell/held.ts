@@ -208,15 +208,14 @@ function tryToClaim(folder: string, id: string, from: "held" | "kept" | "interru
 function moved(folder: string, source: string, target: string): boolean {
   try {
     checkLauncher();
-    if (source !== target) {
-      Deno.mkdirSync(`${folder}/running`, { recursive: true, mode: 0o700 });
-      Deno.renameSync(source, target);
-    }
+    Deno.mkdirSync(`${folder}/running`, { recursive: true, mode: 0o700 });
+    // Also of one that was interrupted, where this only shows that it is still there.
+    Deno.renameSync(source, target);
     syncFolder(`${folder}/running`);
     return true;
   } catch (error) {
     // NFS may lose the reply to a rename and repeat the request. Only the holder of the lock can have moved the file.
-    if (provesMissing(error)) return exists(target) && source !== target;
+    if (provesMissing(error)) return exists(target);
     throw error instanceof Fail ? error : trouble(folder, error);
   }
 }
