@@ -27,6 +27,7 @@ export async function* wholeLines(path: string, stop: AbortSignal | undefined, f
   const buffer = new Uint8Array(CHUNK_BYTES);
   let begun = "";
   let at = from;
+  let replaced = false;
   try {
     for (;;) {
       const count = file === undefined ? 0 : file.readSync(buffer) ?? 0;
@@ -41,15 +42,17 @@ export async function* wholeLines(path: string, stop: AbortSignal | undefined, f
         return;
       }
       if (stop.aborted) return;
-      await pause(stop);
-      // The file was rotated, removed or truncated: read the new one from its beginning.
-      const current = stat(path);
-      const opened = file?.statSync();
-      if (current !== undefined && (opened === undefined || current.ino !== opened.ino || current.size < at)) {
+      if (replaced) {
         file?.close();
         file = open(path);
-        [at, begun] = [0, ""];
+        [at, begun, replaced] = [0, "", false];
+        continue;
       }
+      await pause(stop);
+      // The file was rotated, removed or truncated. What was written to it before is read first, then the new one.
+      const current = stat(path);
+      const opened = file?.statSync();
+      replaced = current !== undefined && (opened === undefined || current.ino !== opened.ino || current.size < at);
     }
   } finally {
     file?.close();

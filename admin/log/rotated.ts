@@ -14,17 +14,32 @@ const ROTATED = /^(?:\.\d{1,6}|-\d{8}(?:-\d{1,10})?)?(\.gz)?$/;
 export function logFiles(path: string, since: Date): string[] {
   const [, folder, name] = /^(.*)\/([^/]*)$/.exec(path)!;
   const found: { path: string; time: number }[] = [];
-  try {
-    for (const { name: other } of Deno.readDirSync(folder === "" ? "/" : folder!)) {
-      if (!other.startsWith(name!) || !ROTATED.test(other.slice(name!.length))) continue;
-      const { isFile, mtime } = Deno.statSync(`${folder}/${other}`);
-      const time = other === name ? Infinity : mtime?.getTime() ?? 0;
-      if (isFile && time >= since.getTime()) found.push({ path: `${folder}/${other}`, time });
-    }
-  } catch (error) {
-    if (!provesMissing(error)) throw error; // nothing was logged yet, or a file was rotated meanwhile
+  for (const other of namesIn(folder === "" ? "/" : folder!)) {
+    if (!other.startsWith(name!) || !ROTATED.test(other.slice(name!.length))) continue;
+    const info = statIfPresent(`${folder}/${other}`); // missing if it was rotated meanwhile
+    const time = other === name ? Infinity : info?.mtime?.getTime() ?? 0;
+    if (info?.isFile && time >= since.getTime()) found.push({ path: `${folder}/${other}`, time });
   }
   return found.sort((a, b) => a.time - b.time || (a.path < b.path ? -1 : 1)).map((one) => one.path);
+}
+
+/** Returns the names in the folder of the log; none if nothing was logged yet. */
+function namesIn(folder: string): string[] {
+  try {
+    return [...Deno.readDirSync(folder)].map(({ name }) => name);
+  } catch (error) {
+    if (provesMissing(error)) return [];
+    throw error;
+  }
+}
+
+function statIfPresent(path: string): Deno.FileInfo | undefined {
+  try {
+    return Deno.statSync(path);
+  } catch (error) {
+    if (provesMissing(error)) return undefined;
+    throw error;
+  }
 }
 
 /**

@@ -179,6 +179,14 @@ Deno.test("--id finds the message, its attempts and its bounces, also in rotated
   assert.equal((await countersign(home, ["log", "--since", "2026-11-20"])).stdout, quoted[2] + plain[2]);
 });
 
+Deno.test("a file that is rotated meanwhile hides no other", async () => {
+  using home = new Home();
+  home.write(`${LOG}.1`, LINES[0]!);
+  for (let nth = 2; nth < 30; nth++) Deno.symlinkSync("missing", `${home.path}/${LOG}.${nth}`);
+  home.write(LOG, LINES[1]!);
+  assert.equal((await countersign(home, ["log", "--since", "2020-01-01"])).stdout, LINES[0]! + LINES[1]!);
+});
+
 Deno.test("a damaged rotated file is an error", async () => {
   using home = new Home();
   const packed = await gzip(LINES.join("").repeat(100));
@@ -264,6 +272,10 @@ Deno.test("--follow waits for a missing log, and continues after rotation or tru
   Deno.renameSync(`${home.path}/${LOG}`, `${home.path}/${LOG}.1`);
   append(home, LINES[1]!);
   assert.equal(await follower.line(), LINES[1]);
+  append(home, LINES[3]!); // just before the next rotation
+  Deno.renameSync(`${home.path}/${LOG}`, `${home.path}/${LOG}.1`);
+  append(home, LINES[2]!);
+  assert.deepEqual([await follower.line(), await follower.line()], [LINES[3], LINES[2]]);
   Deno.writeTextFileSync(`${home.path}/${LOG}`, "");
   // The new line must be shorter; otherwise a truncated file looks like one that has grown.
   const short = "way=in\n";
