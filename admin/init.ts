@@ -5,7 +5,7 @@ import { dayOf, printDay } from "../lib/date.ts";
 import { errorText, Fail, reason } from "../lib/fail.ts";
 import { configFile, loadIdentities, loadSettings } from "../io/system/load.ts";
 import { configOption, nextSteps, notesOn, pastesInOrder, printPastes, snippetValues } from "./init_advice.ts";
-import { answers, type Ask, VIA_OPTIONS } from "./init_questions.ts";
+import { answers, type Ask, ENTER, VIA_OPTIONS } from "./init_questions.ts";
 import { screenText } from "./init_screen.ts";
 import { checkSubmitOptions, SUBMIT_HELP, SUBMIT_VALUES } from "./init_submit_options.ts";
 import { type Arguments, atMost, runCommand } from "./arguments.ts";
@@ -79,7 +79,7 @@ export function init(name: string, args: readonly string[]): Promise<number> {
         throw new Fail("usage", "Standard input is not a terminal", { fix: "give --yes or --print" });
       }
       const found = await inspect(thisMachine, home);
-      if (interactive) say("Enter accepts the answer shown. Nothing is written before the last answer.");
+      if (interactive) say(ENTER);
       const known = answers(options, found, thisMachine, home, interactive ? ask : undefined);
       const today = dayOf(new Date());
       const text = settingsText(known, printDay(today), home);

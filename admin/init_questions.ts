@@ -30,6 +30,9 @@ export type Smarthost = Pick<
   "host" | "port" | "security" | "ca" | "user" | "password_file"
 >;
 
+/** What is said before the first question. */
+export const ENTER = "Enter accepts the answer shown. Nothing is written before the last answer.";
+
 /** Asks a question on the terminal, offering a default. */
 export type Ask = (question: string, fallback: string, check: (text: string) => void) => string;
 
@@ -72,7 +75,7 @@ export function answers(options: Arguments, found: Found, machine: Machine, home
     ? mailbox(askOrDefault(...mailboxQuestion(found.mbox, machine), checkPath), found.mbox, path)
     : "";
   const contract = "Answer challenges? Each answer accepts the contract that it states";
-  const challenges = options.has("challenges") || isYes(askOrDefault(`${contract} (y/N)`, "", checkYesNo));
+  const challenges = options.has("challenges") || yesOrNo(askOrDefault, contract, false);
   return { addresses, srsDomain, transport, spam, inbox, challenges };
 }
 
@@ -179,7 +182,7 @@ function checkHost(text: string): void {
 const split = (text: string): string[] => text.split(/\s+/).filter((word) => word !== "");
 
 /** Returns an absolute path; `~` is the home directory, and relative paths start at the current one. */
-function absolute(text: string, home: string): string {
+export function absolute(text: string, home: string): string {
   checkPath(text);
   if (/^~(?:\/|$)/.test(text)) return home + text.slice(1);
   return text.startsWith("/") ? text : `${Deno.cwd()}/${text}`;
@@ -208,11 +211,13 @@ function checkDomain(addresses: readonly string[]): (text: string) => void {
   };
 }
 
-function checkYesNo(text: string): void {
-  if (!/^(?:y|yes|n|no)?$/i.test(text)) throw new Fail("usage", `Answer ${quote(text)} is not yes or no`);
+/** Asks a question with yes or no. @param usual the answer that Enter stands for */
+export function yesOrNo(ask: Ask, question: string, usual: boolean): boolean {
+  const answer = ask(`${question} (${usual ? "Y/n" : "y/N"})`, "", (text) => {
+    if (!/^(?:y|yes|n|no)?$/i.test(text)) throw new Fail("usage", `Answer ${quote(text)} is not yes or no`);
+  });
+  return answer === "" ? usual : /^y/i.test(answer);
 }
-
-const isYes = (text: string): boolean => /^y/i.test(text);
 
 function checkCommand(text: string): void {
   const [program] = split(text);

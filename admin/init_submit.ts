@@ -7,7 +7,7 @@ import { configFile, loadSettings } from "../io/system/load.ts";
 import { namesOf, parseCertificate, readCertificate } from "../submit/submitd/certificate.ts";
 import type { Arguments } from "./arguments.ts";
 import { changeAtomically, isThere, lastChange } from "./files.ts";
-import type { Ask } from "./init_questions.ts";
+import { type Ask, ENTER, yesOrNo } from "./init_questions.ts";
 import { type SubmitAnswers, submitAnswers, type SubmitTarget } from "./init_submit_questions.ts";
 import { thisMachine } from "./machine.ts";
 import { writeSandbox } from "./sandbox.ts";
@@ -39,6 +39,7 @@ export async function initSubmit(options: Arguments, ask?: Ask): Promise<void> {
   const source = configFile(options.value("config"));
   const settings = loadSettings(source, "users");
   const target = await targetOf(source, settings);
+  if (ask !== undefined) say(ENTER);
   const answers = submitAnswers(options, machine, target, ask);
   const before = Deno.readTextFileSync(source.file);
   const text = withSubmit(before, settings, answers, source);
@@ -46,8 +47,10 @@ export async function initSubmit(options: Arguments, ask?: Ask): Promise<void> {
     say(`# ${source.file}\n${submitText(answers, source.home)}`);
     return;
   }
-  if (ask !== undefined) say(submitText(answers, source.home));
-  if (ask !== undefined && !confirm(`Add this to ${source.file}?`)) throw new Fail("usage", "Nothing was written");
+  if (ask !== undefined) {
+    say(submitText(answers, source.home));
+    if (!yesOrNo(ask, `Add this to ${source.file}`, true)) throw new Fail("usage", "Nothing was written");
+  }
   changeAtomically(source.file, (now) => {
     if (now === before) return text;
     throw new Fail("temporary", "Settings file was changed meanwhile", { file: source.file });

@@ -3,7 +3,7 @@ import { Fail, quote } from "../lib/fail.ts";
 import type { Settings } from "../lib/settings/parse.ts";
 import { parseAuth, parseEndpoint } from "../lib/settings/submission.ts";
 import type { Arguments } from "./arguments.ts";
-import type { Ask } from "./init_questions.ts";
+import { absolute, type Ask } from "./init_questions.ts";
 import { authOf, certificateOf, hostOf, keyBeside, type SubmitMachine } from "./submit_machine.ts";
 
 /** The values for the settings. */
@@ -138,9 +138,4 @@ function checkAuth(text: string): void {
 function checkHost(text: string): void {
   if (text === "") throw new Fail("usage", "No host name found", { fix: "give --name" });
   if (!/^[\w-]+(?:\.[\w-]+)*$/.test(text)) throw new Fail("usage", `${quote(text)} is not a host name`);
-}
-
-function absolute(text: string, home: string): string {
-  if (/^~(?:\/|$)/.test(text)) return home + text.slice(1);
-  return text === "" || text.startsWith("/") ? text : `${Deno.cwd()}/${text}`;
 }

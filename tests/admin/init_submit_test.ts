@@ -212,7 +212,7 @@ for (const [name, more, added] of FILES) {
 }
 
 const onTerminal = await needOnTerminal("sed");
-onTerminal("on a terminal init --submit asks, and writes after a yes", async () => {
+onTerminal("on a terminal init --submit asks, and writes after the last Enter", async () => {
   const { home: made } = await user();
   using home = made;
   await using terminal = await Terminal.open(home, [...COUNTERSIGN, "init", "--submit"]);
@@ -228,9 +228,8 @@ onTerminal("on a terminal init --submit asks, and writes after a yes", async () 
   await terminal.press("C-u");
   await terminal.type("greg");
   await terminal.press("Enter");
-  await terminal.shows(/^Add this to .*config\.toml\?/m);
+  await terminal.shows(/^Add this to .*config\.toml \(Y\/n\):/m);
   assert.doesNotMatch(home.read(CONFIG), /\[submit\]/);
-  await terminal.type("y");
   await terminal.press("Enter");
   assert.equal(await terminal.ended(), 0);
   assert.deepEqual(loadSettings(sourceOf(home)).submit.auth, `file:${home.path}/users`);
