@@ -5,7 +5,7 @@ import type { Settings } from "../lib/settings/parse.ts";
 import type { Answers } from "./init_questions.ts";
 
 /** Returns the name of the key file of the nth identity. */
-export function keyFileName(address: string, nth: number): string {
+function keyFileName(address: string, nth: number): string {
   if (nth === 0) return "keys";
   return /^[\w.+-]+@[\w.-]+$/.test(address) ? `keys-${address.toLowerCase()}` : `keys-${nth + 1}`;
 }

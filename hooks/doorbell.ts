@@ -145,7 +145,7 @@ export function serviceOf({ doorbell }: Settings, name: string): Service {
 }
 
 /** Refuses to stand in front of a person's own mailbox. @throws {Fail} `config` */
-export function checkPersonal(service: Service, { recipients }: Received, identities: readonly Identity[]): void {
+function checkPersonal(service: Service, { recipients }: Received, identities: readonly Identity[]): void {
   const own = service.i_know
     ? undefined
     : [service.address, ...recipients].map((one) => identityOf(identities, one)).find((one) => one);

@@ -33,7 +33,7 @@ export interface DoorbellOptions {
 }
 
 /** What `--help` prints. */
-export const DOORBELL_HELP = `Usage: doorbell [--service NAME] [--as CALLER] [option ...] [-- PROGRAM [argument ...]]
+const DOORBELL_HELP = `Usage: doorbell [--service NAME] [--as CALLER] [option ...] [-- PROGRAM [argument ...]]
 Holds the message on standard input until its sender has confirmed it, by a reply to a challenge. Then the program runs,
 with the original message as its standard input. Without a program, the caller learns the state of the sender.
 

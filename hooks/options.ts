@@ -21,7 +21,7 @@ export interface Options {
 }
 
 /** What `--help` prints. */
-export const HELP = `Usage: incoming [--as CALLER] [--maildir DIR | --mbox FILE | --forward] [--config FILE]
+const HELP = `Usage: incoming [--as CALLER] [--maildir DIR | --mbox FILE | --forward] [--config FILE]
 Judges a message on standard input: a genuine bounce is delivered, a forged one is filed as spam.
 
   --as CALLER       Calling program: ${CALLERS.join(", ")} (default qmail)

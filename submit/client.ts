@@ -15,7 +15,7 @@ export class ClientGone extends Error {
 export const SESSION_SECONDS = 3600;
 
 /** Maximum length of a line. RFC 4954 section 4 requires 12,288 bytes of base64. */
-export const MAX_LINE_BYTES = 12_288 + 512;
+const MAX_LINE_BYTES = 12_288 + 512;
 
 const CHUNK_BYTES = 64 * 1024;
 

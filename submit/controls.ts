@@ -9,7 +9,7 @@ export function controlFile(name: string): string {
 }
 
 /** Returns the lines of a control file, without blanks at their ends; undefined if it is missing. @throws {Fail} `config` */
-export function controlLines(name: string): string[] | undefined {
+function controlLines(name: string): string[] | undefined {
   const file = controlFile(name);
   try {
     return Deno.readTextFileSync(file).replace(/\n$/, "").split("\n").map((line) => line.replace(/[ \t]+$/, ""));

@@ -22,7 +22,7 @@ export interface Rule {
 }
 
 /** Events whose replies `&fixsmtpio_fixup` knows how to write. */
-export const FIXED_UP: readonly string[] = ["greeting", "ehlo", "helo", "help", "quit"];
+const FIXED_UP: readonly string[] = ["greeting", "ehlo", "helo", "help", "quit"];
 
 const MAX_EXIT = 255;
 

@@ -139,7 +139,7 @@ ${bars.join("\n")}
 const ENTITIES: Record<string, string> = { "<": "&lt;", ">": "&gt;", "&": "&amp;", '"': "&quot;", "'": "&#39;" };
 
 /** Escapes text for XML; characters that XML does not allow become U+FFFD. */
-export function escape(text: string): string {
+function escape(text: string): string {
   // deno-lint-ignore no-control-regex
   return text.toWellFormed().replace(/[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff]/g, "\ufffd")
     .replace(/[<>&"']/g, (c) => ENTITIES[c]!);

@@ -120,7 +120,7 @@ export class PostfixQueries {
 }
 
 /** Splits a value at commas and white space, but not within braces. */
-export function splitWords(text: string): string[] {
+function splitWords(text: string): string[] {
   const words: string[] = [];
   let [word, depth] = ["", 0];
   for (const char of text) {

@@ -10,7 +10,7 @@ import { type JudgedMail, open } from "./judged.ts";
 const CHUNK_BYTES = 64 * 1024;
 
 /** Returns the head of the message with its result; undefined if it has exactly this result already. */
-export function markedHead({ input: { head, prefix }, verdict }: JudgedMail): Uint8Array | undefined {
+function markedHead({ input: { head, prefix }, verdict }: JudgedMail): Uint8Array | undefined {
   const mbox = prefix.subarray(0, head.headStart);
   const marked = concat(mbox, printHead(withResult(head.header, verdict), head.cut));
   const same = marked.length === head.bodyStart && marked.every((byte, at) => byte === prefix[at]);

@@ -61,7 +61,7 @@ function withPrefix(text: string, prefix: string): string {
 }
 
 /** Replaces links to files that are not installed by their text. */
-export function withoutDeadLinks(text: string, name: string, installed: readonly string[]): string {
+function withoutDeadLinks(text: string, name: string, installed: readonly string[]): string {
   return text.replace(/(?<!!)\[([^\]]*)\]\(([^)\s#]+)(?:#[^)]*)?\)/g, (link, words: string, target: string) => {
     if (/^\w+:/.test(target)) return link;
     const path = new URL(target, `file:///${name}`).pathname.slice(1).replace(/\/$/, "");

@@ -72,7 +72,7 @@ const [DATA_LEAN, DATA] = [50_000, 600_000];
 export const CLIENTS: readonly string[] = ["ask", "opensmtpd"];
 
 /** The programs of submit/, which tcpserver or stunnel starts. */
-export const CHAIN: readonly string[] = ["authup", "fixsmtpio", "ofmipd", "verify"];
+const CHAIN: readonly string[] = ["authup", "fixsmtpio", "ofmipd", "verify"];
 
 /** The permissions of each command of `countersign` that is not run by an MTA. */
 const COMMAND_RIGHTS: readonly [commands: string, rights: string][] = [

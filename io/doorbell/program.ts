@@ -16,7 +16,7 @@ import { ErrorOutput } from "../transport/output.ts";
 export type ProgramEnd = { readonly end: "done" | "failed" | "killed"; readonly why: string; readonly said?: string };
 
 /** Variables that describe a delivery. The program gets those of the original message, not of the confirmation. */
-export const DELIVERY_VARIABLES =
+const DELIVERY_VARIABLES =
   /^(?:SENDER|NEWSENDER|RECIPIENT|ORIGINAL_RECIPIENT|LOCAL|USER_?EXT|EXT[2-4]?|DEFAULT|HOST[2-4]?|DTLINE|RPLINE|UFLINE|EXTENSION|DOMAIN|CLIENT_[A-Z]+|SASL_[A-Z]+|DOORBELL(?:_[A-Z]+)?)$/;
 
 /** Maximum bytes of a variable as it is stored: as JSON, where a control character takes six. */

@@ -7,7 +7,7 @@ import { domain, flag, notEmpty, number, oneOf, path, text } from "./values.ts";
  * Maximum octets of the local part of a service. With `-confirm-ID-EXPIRY-MAC` it must fit into the 64 octets of RFC 5321
  * section 4.5.3.1.1.
  */
-export const MAX_SERVICE_OCTETS = 20;
+const MAX_SERVICE_OCTETS = 20;
 
 /** The table `[[doorbell]]`. */
 export const DOORBELL = {

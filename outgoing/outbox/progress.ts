@@ -6,13 +6,13 @@ import type { OutboxEntry, OutboxRecipient } from "./entry.ts";
 const [MIN_DELAY_MS, MAX_DELAY_MS] = [60_000, 4 * 3_600_000];
 
 /** Days after which a message that could not be sent is reported to the sender. */
-export const MAX_AGE_DAYS = 5;
+const MAX_AGE_DAYS = 5;
 
 /**
  * Minimum number of attempts. A laptop that was off for a week makes its first attempt before the network is up,
  * and a clock that was wrong for a moment must not end all entries.
  */
-export const MIN_ATTEMPTS = 8;
+const MIN_ATTEMPTS = 8;
 
 /**
  * What an attempt found out about a recipient. `unknown`: the message was committed, but not confirmed. It may have been

@@ -31,8 +31,7 @@ export type Rewritten = { readonly address: string } | { readonly why: string };
 const MAX_ADDRESS_OCTETS = 254;
 
 /** Returns the forwarding domain in lower case; empty if mail is not forwarded. */
-export const forwardingDomain = ({ forwarding }: Pick<Settings, "forwarding">): string =>
-  forwarding.domain.toLowerCase();
+const forwardingDomain = ({ forwarding }: Pick<Settings, "forwarding">): string => forwarding.domain.toLowerCase();
 
 /**
  * Returns the SRS address for an envelope sender. A sender to which bounces must not be sent keeps its address, so that

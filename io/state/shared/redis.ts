@@ -29,7 +29,7 @@ export interface RedisLimits {
 }
 
 /** The limits of `countersign serve`. */
-export const REDIS_LIMITS: RedisLimits = { connect: 2000, command: 5000, pause: 1000 };
+const REDIS_LIMITS: RedisLimits = { connect: 2000, command: 5000, pause: 1000 };
 
 /** Credentials, and the certificate authority to trust. */
 export interface RedisLogin {

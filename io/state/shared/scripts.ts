@@ -68,7 +68,7 @@ return 1`;
  *
  * KEYS: the record. ARGV: the time, when it expires.
  */
-export const FORGET = `${PROLONG}
+const FORGET = `${PROLONG}
 if tonumber(redis.call("GET", KEYS[1]) or "0") < tonumber(ARGV[1]) then redis.call("SET", KEYS[1], ARGV[1]) end
 prolong(KEYS[1], tonumber(ARGV[2]))
 return 1`;
