@@ -5,7 +5,7 @@ import { configFile, loadIdentities, loadSettings } from "../../io/system/load.t
 import type { Identity } from "../../lib/settings/identity.ts";
 import type { Arguments } from "../arguments.ts";
 import type { Finding, Programs, TextFile } from "./finding.ts";
-import { textFile } from "./filesystem.ts";
+import { pathInfo, textFile } from "./filesystem.ts";
 import { programsOf } from "./programs.ts";
 import { checkSettings, findingOf } from "./settings.ts";
 
@@ -60,10 +60,19 @@ function readRequired(path: string): TextFile {
   return file;
 }
 
+/**
+ * Returns the user of a site when root runs doctor: the owner of its state. Keys and logins may belong to them; if they
+ * were given to root, the programs of the site could no longer read them.
+ */
+export function siteUser({ state }: Settings): number | undefined {
+  const { kind, uid } = pathInfo(state.folder);
+  return Deno.uid() === 0 && kind === "folder" && uid !== 0 ? uid : undefined;
+}
+
 /** Returns the identities; undefined if a key file cannot be read, which the check of the keys reports. */
 export function readableIdentities(settings: Settings): Identity[] | undefined {
   try {
-    const identities = loadIdentities(settings);
+    const identities = loadIdentities(settings, siteUser(settings));
     for (const identity of identities) void identity.keys; // the file is read on first access
     return identities;
   } catch (error) {

@@ -31,7 +31,7 @@ import { checkSubmit } from "./submit.ts";
 import { checkAccounts } from "./accounts.ts";
 import { checkFolder, checkLog } from "./state.ts";
 import { checkMbox } from "./mbox.ts";
-import { type DoctorContext, readableIdentities } from "./context.ts";
+import { type DoctorContext, readableIdentities, siteUser } from "./context.ts";
 
 /** A check, which needs the settings. */
 type Check = (context: DoctorContext, settings: Settings) => Promise<void> | void;
@@ -59,7 +59,7 @@ function keys({ file, now, findings }: DoctorContext, settings: Settings): void 
   for (const [nth, one] of settings.identity.entries()) {
     const where = { file: file.file, line: identityLine(file.text, nth) };
     try {
-      void loadIdentities({ ...settings, identity: [one] })[0]!.keys;
+      void loadIdentities({ ...settings, identity: [one] }, siteUser(settings))[0]!.keys;
     } catch (error) {
       if (!(error instanceof Fail)) throw error;
       right = false;
@@ -71,7 +71,7 @@ function keys({ file, now, findings }: DoctorContext, settings: Settings): void 
     const text = textFile(one.keys);
     if (text !== undefined) findings.push(...checkKeys(text, one.address, now));
   }
-  const shared = right ? sharedSecret(loadIdentities(settings)) : undefined;
+  const shared = right ? sharedSecret(loadIdentities(settings, siteUser(settings))) : undefined;
   if (shared === undefined) return;
   const last = settings.identity.findIndex(({ address }) => address.toLowerCase() === shared[1]);
   findings.push({
@@ -199,6 +199,14 @@ function countSentMail({ options, now, findings, notes }: DoctorContext, setting
   }
 }
 
+/** Returns the user of a site if root runs doctor and keys belong to that user: to a hook of root they are a stranger's. */
+function ownerOfKeys(settings: Settings): { uid?: number; gid?: number } {
+  const uid = siteUser(settings);
+  const owned = uid !== undefined && settings.identity.some(({ keys }) => pathInfo(keys).uid === uid);
+  const gid = owned ? Deno.statSync(settings.state.folder).gid ?? undefined : undefined;
+  return gid === undefined ? {} : { uid: uid!, gid };
+}
+
 async function checkHook(
   { options, file, now, programs, findings, notes }: DoctorContext,
   settings: Settings,
@@ -220,11 +228,12 @@ async function checkHook(
   const missing = missingState(settings);
   if (missing !== undefined) return void findings.push(missing);
   await createLogAsOwner(settings.state.folder);
+  const as = ownerOfKeys(settings);
   for (const identity of identities) {
     for (const bounce of testBounces(identity, settings, now)) {
       const envelope = ["--sender", "", "--recipient", bounce.recipient];
       const argv = [hook, "--as", "filter", "--probe", "--config", file.file, ...envelope];
-      const { code, out, said } = await run(argv, bounce.message);
+      const { code, out, said } = await run(argv, bounce.message, {}, as);
       const answer = { code, result: resultIn(out), said };
       const found = checkAnswer(hook, file.file, bounce, answer);
       findings.push(...found);

@@ -58,17 +58,24 @@ export function onPath(name: string): string | undefined {
   return folders.map((folder) => `${folder}/${name}`).find(isFile);
 }
 
-/** Runs a program. @returns status, output, and the last line of standard error; status 127 if it cannot be run */
+/**
+ * Runs a program.
+ *
+ * @param as the user and group that run it, if root runs doctor
+ * @returns status, output, and the last line of standard error; status 127 if it cannot be run
+ */
 export async function run(
   argv: readonly string[],
   input = "",
   env: Record<string, string> = {},
+  as: { readonly uid?: number; readonly gid?: number } = {},
 ): Promise<{ code: number; out: string; said: string }> {
   const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
   try {
     const child = new Deno.Command(argv[0]!, {
       args: argv.slice(1),
       env: { NO_COLOR: "1", ...env },
+      ...as,
       stdin: "piped",
       stdout: "piped",
       stderr: "piped",

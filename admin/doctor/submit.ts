@@ -4,7 +4,7 @@ import { lineOf, type Settings } from "../../lib/settings/parse.ts";
 import { parseAuth } from "../../lib/settings/submission.ts";
 import { parseUsers } from "../../lib/users.ts";
 import { readPrivateFile } from "../../io/system/files.ts";
-import type { DoctorContext } from "./context.ts";
+import { type DoctorContext, siteUser } from "./context.ts";
 import type { Finding } from "./finding.ts";
 import { findingOf } from "./settings.ts";
 import { checkSubmitLive, dovecotTrouble } from "./submit_live.ts";
@@ -31,7 +31,7 @@ export async function checkSubmit(context: DoctorContext, settings: Settings): P
       why: STOPPED,
       fix,
     });
-  } else if (backend.kind === "file") findings.push(...loginFindings(backend.path));
+  } else if (backend.kind === "file") findings.push(...loginFindings(backend.path, siteUser(settings)));
   else {
     const trouble = backend.kind === "dovecot" ? await socketTrouble(backend.path) : programs.trouble(backend.path);
     if (trouble !== undefined) {
@@ -81,10 +81,11 @@ async function certificateFindings(settings: Settings, now: Date): Promise<Findi
   }
 }
 
-function loginFindings(path: string): Finding[] {
+function loginFindings(path: string, owner: number | undefined): Finding[] {
   const why = "Clients cannot log in: submitd answers 454.";
   try {
-    const users = parseUsers(readPrivateFile("File of logins", path, 0o077, { limit: 16 * 1024 * 1024 }), path);
+    const limit = 16 * 1024 * 1024;
+    const users = parseUsers(readPrivateFile("File of logins", path, 0o077, { owner, limit }), path);
     return users.filter(({ login, user }) => login === "root" || user === "root").map(({ login }) => ({
       id: "submit-root-login",
       what: `${login} is a login of root`,

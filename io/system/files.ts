@@ -75,6 +75,8 @@ function isPrivateGroup(gid: number | null): boolean {
 interface Reading {
   /** Whether the file may belong to another user. */
   readonly lent?: boolean;
+  /** Another user to whom the file may belong. */
+  readonly owner?: number | undefined;
   /** Maximum size in bytes. */
   readonly limit?: number;
   /** What to do if it is missing. */
@@ -91,7 +93,7 @@ export function readPrivateFile(
   what: string,
   path: string,
   forbidden: number,
-  { lent, limit = MAX_FILE_BYTES, fix }: Reading = {},
+  { lent = false, owner, limit = MAX_FILE_BYTES, fix }: Reading = {},
 ): string {
   let file: Deno.FsFile | undefined;
   let info: Deno.FileInfo;
@@ -106,7 +108,7 @@ export function readPrivateFile(
   }
   using opened = file;
   if (opened === undefined || !info.isFile) throw new Fail("config", `${what} is not a regular file`, { file: path });
-  checkOwn(what, path, info, forbidden, lent);
+  checkOwn(what, path, info, forbidden, lent || (owner !== undefined && info.uid === owner));
   if (info.size > limit) throw new Fail("config", `${what} is longer than ${limit} bytes`, { file: path });
   const bytes = new Uint8Array(info.size);
   let size = 0;

@@ -70,8 +70,10 @@ export function readMoved({ serve: { moved: path } }: Settings): Moved {
  * Returns the identities. Each key file is read on first use, because a site may have a thousand.
  *
  * Reading one throws {@link Fail} `config`, or `permission` if others can read the key file.
+ *
+ * @param owner another user to whom the key files may belong
  */
-export function loadIdentities(settings: Settings): Identity[] {
+export function loadIdentities(settings: Settings, owner?: number): Identity[] {
   return settings.identity.map((one) => ({
     address: parseAddress(one.address.toLowerCase()),
     also: one.also.map((pattern) => pattern.toLowerCase()),
@@ -84,6 +86,7 @@ export function loadIdentities(settings: Settings): Identity[] {
       const keys = parseKeys(
         readPrivateFile("Key file", one.keys, one.group ? 0o037 : 0o077, {
           lent: one.group,
+          owner,
           fix: `countersign keys new --address ${one.address}`,
         }),
         one.keys,
