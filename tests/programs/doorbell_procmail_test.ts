@@ -118,9 +118,12 @@ test("procmail: text of a stranger in JA_COOKIE_FROM is one argument, and none d
   const rc = `JA_COOKIE_FROM=\`formail -zxX-From:\`\n${jacookie(home)}`;
   const touch = `touch\${IFS}${home.path}/pwned`;
   const table: [from: string, asked: number][] = [
-    [`"a;${touch}"@x.example`, 1],
-    [`"\`${touch}\`"@x.example`, 1],
-    [`"$(${touch})"@x.example`, 1],
+    [`\`${touch}\`@x.example`, 1],
+    [`a|${touch}|@x.example`, 1],
+    [`a&${touch}&@x.example`, 1],
+    // The doorbell asks no address with quotes.
+    [`"a;${touch}"@x.example`, 0],
+    [`"$(${touch})"@x.example`, 0],
     [`x; ${touch}`, 0],
     ["--service", 0],
     ["", 1], // then the doorbell chooses
