@@ -7,7 +7,7 @@ import { lineOf, type Settings } from "../../lib/settings/parse.ts";
 import { loadIdentities, readDoorbellKeys } from "../../io/system/load.ts";
 import { termsFor } from "../../io/doorbell/terms.ts";
 import { DoorbellFiles } from "../../io/state/doorbell/files.ts";
-import type { DoctorContext } from "./context.ts";
+import { type DoctorContext, siteUser } from "./context.ts";
 import type { Finding } from "./finding.ts";
 
 const DEFERS = "The doorbell defers all mail to the service.";
@@ -26,12 +26,12 @@ export function checkDoorbells({ file, now, findings }: DoctorContext, settings:
         fix: "give the service an address of its own, or set doorbell.i_know = true",
       });
     }
-    findings.push(...keyFindings(service, now), ...termsFindings(service, at("terms")));
+    findings.push(...keyFindings(service, siteUser(settings), now), ...termsFindings(service, at("terms")));
     findings.push(...stateFindings(service, settings, now));
   }
 }
 
-function keyFindings(service: Service, now: Date): Finding[] {
+function keyFindings(service: Service, owner: number | undefined, now: Date): Finding[] {
   const { name, keys: file } = service;
   const usual = `countersign keys new --doorbell ${name}`;
   const found = (what: string, fix = usual): Finding[] => [{
@@ -42,7 +42,7 @@ function keyFindings(service: Service, now: Date): Finding[] {
     fix,
   }];
   try {
-    const keys = readDoorbellKeys(service);
+    const keys = readDoorbellKeys(service, owner);
     return signingKey(keys, now) === undefined ? found(`No key can sign: ${noSigningKey(keys, now)}`) : [];
   } catch (error) {
     if (!(error instanceof Fail)) throw error;

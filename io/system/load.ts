@@ -103,10 +103,15 @@ export function readForwardingKeys({ forwarding: { keys: path } }: Settings): Ke
   return parseKeys(readPrivateFile("Key file", path, 0o037, { lent: true, fix }), path);
 }
 
-/** Returns the keys of a doorbell. @throws {Fail} `config`; `permission` if others can read the file */
-export function readDoorbellKeys({ name, keys: path }: Service): Key[] {
+/**
+ * Returns the keys of a doorbell.
+ *
+ * @param owner another user to whom the file may belong
+ * @throws {Fail} `config`; `permission` if others can read the file
+ */
+export function readDoorbellKeys({ name, keys: path }: Service, owner?: number): Key[] {
   const fix = `countersign keys new --doorbell ${name}`;
-  return parseKeys(readPrivateFile("Key file", path, 0o077, { fix }), path);
+  return parseKeys(readPrivateFile("Key file", path, 0o077, { owner, fix }), path);
 }
 
 /** Returns the password in a file, its only line. @throws {Fail} `config`; `permission` if others can read the file */

@@ -22,6 +22,21 @@ Deno.test("doctor finds nothing wrong with a service that works", async () => {
   assert.deepEqual((await found(home)).ids, []);
 });
 
+Deno.test({
+  name: "doctor of root: keys of the site's user are theirs, those of others are not",
+  ignore: Deno.uid() !== 0,
+  fn: async () => {
+    using home = serviceHome();
+    const state = `${home.path}/.local/state/countersign`;
+    Deno.mkdirSync(state, { recursive: true, mode: 0o700 });
+    for (const [owner, ids] of [[65_534, []], [65_533, ["doorbell-keys"]]] as const) {
+      Deno.chownSync(state, 65_534, 65_534);
+      Deno.chownSync(`${home.path}/.config/countersign/doorbell-keys`, owner, owner);
+      assert.deepEqual((await found(home)).ids, ids);
+    }
+  },
+});
+
 Deno.test("doctor reports keys, terms and a personal address, with their lines", async () => {
   using home = serviceHome('terms = "terms"\nlanguage = "de"');
   home.write(".config/countersign/terms/en", "Terms.\n");
