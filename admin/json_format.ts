@@ -1,7 +1,7 @@
 /**
  * The format of the JSON that commands print. The reference in countersign(1) is generated from it, and tests check the
  * output of the commands against it. An incompatible change (a member renamed, removed or of another type) increases
- * {@link JSON_VERSION}; new members do not.
+ * {@link JSON_VERSION}; new members do not. It is one table, and therefore longer than other files.
  */
 import { RESULTS } from "../incoming/verdict.ts";
 

@@ -9,19 +9,14 @@
  * A message changes its state by a rename, because of several processes, or machines on a shared disk, that rename the
  * same file exactly one succeeds. Each file begins with a field that contains the record; the original follows.
  */
-import { concat, utf8 } from "../../../lib/bytes.ts";
 import { Fail, provesMissing } from "../../../lib/fail.ts";
 import type { HeldFact } from "../../../incoming/doorbell/decide.ts";
 import { syncFolder, tryRemove, writeAll } from "../../system/files.ts";
 import { checkLauncher } from "../../transport/commit.ts";
 import { exists, mtimeOf, namesIn, trouble } from "./folder.ts";
 import { domainDigest, type HeldName, parseName, printName } from "./names.ts";
+import { contentOf, MAX_RECORD_BYTES, openRecord, printRecord, readRecord } from "./record.ts";
 import type { Challenged, Claim, HeldItem, HeldRecord } from "./store.ts";
-
-/** The field at the beginning of each file. */
-const FIELD = "X-Doorbell: ";
-/** Maximum length of the field, in bytes. */
-const MAX_RECORD_BYTES = 64 * 1024;
 
 /** The message is too large to be held. */
 export class TooLarge extends Fail {
@@ -54,7 +49,7 @@ export async function hold(
     {
       const file = Deno.openSync(draft, { write: true, createNew: true, mode: 0o600 });
       try {
-        const line = utf8(`${FIELD}${JSON.stringify(record)}\n`);
+        const line = printRecord(record);
         if (line.length > MAX_RECORD_BYTES) throw new TooLarge("Its envelope", MAX_RECORD_BYTES);
         writeAll(file, line);
         for await (const chunk of message) {
@@ -268,44 +263,4 @@ export function expireHeld(folder: string, before: Date): number {
     }
   }
   return gone;
-}
-
-function readRecord(path: string): HeldRecord | undefined {
-  const opened = openRecord(path);
-  opened?.file.close();
-  return opened?.record;
-}
-
-/** Opens a file and reads its record; the file is then at the beginning of the original. */
-function openRecord(path: string): { record: HeldRecord; file: Deno.FsFile } | undefined {
-  let file: Deno.FsFile;
-  try {
-    file = Deno.openSync(path, { read: true, write: true }); // on NFS only such a file can be locked
-  } catch (error) {
-    if (provesMissing(error)) return undefined;
-    throw trouble(path, error);
-  }
-  try {
-    let bytes = new Uint8Array(0);
-    const buffer = new Uint8Array(4096);
-    for (let count; (count = file.readSync(buffer)) !== null;) {
-      bytes = concat(bytes, buffer.subarray(0, count));
-      const end = bytes.indexOf(10);
-      if (end < 0 && bytes.length < MAX_RECORD_BYTES) continue;
-      const line = new TextDecoder().decode(bytes.subarray(0, Math.max(end, 0)));
-      if (!line.startsWith(FIELD)) break;
-      file.seekSync(end + 1, Deno.SeekMode.Start);
-      return { record: JSON.parse(line.slice(FIELD.length)), file };
-    }
-    throw new Error("it does not begin with a record");
-  } catch (error) {
-    file.close();
-    throw trouble(path, error);
-  }
-}
-
-async function* contentOf(file: Deno.FsFile, start: number): AsyncGenerator<Uint8Array> {
-  file.seekSync(start, Deno.SeekMode.Start);
-  const buffer = new Uint8Array(64 * 1024);
-  for (let count; (count = await file.read(buffer)) !== null;) yield buffer.subarray(0, count);
 }
