@@ -3,7 +3,7 @@ import { parseAddress } from "../lib/address.ts";
 import { utf8ToLatin1 } from "../lib/bytes.ts";
 import { asksLookup } from "../lib/settings/lookup.ts";
 import { parseConfig, type Settings } from "../lib/settings/parse.ts";
-import { Fail, quote, reason } from "../lib/fail.ts";
+import { Fail, reason } from "../lib/fail.ts";
 import { abortOnSignal } from "../io/system/signals.ts";
 import type { Result } from "../incoming/verdict.ts";
 import { configFile, loadIdentities, loadSettings } from "../io/system/load.ts";
@@ -13,6 +13,7 @@ import { HeaderFields, scanHeader } from "./audit/header.ts";
 import { Hashes } from "./audit/hashes.ts";
 import { type ArchivedMessage, extent, messagesIn } from "./audit/mailboxes.ts";
 import { auditPage } from "./audit/page.ts";
+import { checkPage, writePage } from "./audit/page_file.ts";
 import { NOT_COUNTED, RecentCount } from "./audit/recent.ts";
 import { Progress } from "./audit/progress.ts";
 import { replayMessage } from "./audit/replay.ts";
@@ -20,7 +21,6 @@ import { auditText } from "./audit/report.ts";
 import { sentId } from "./audit/sent_id.ts";
 import { audited, type Bounces, type Judged, Tally } from "./audit/tally.ts";
 import { dayOf, printDay } from "../lib/date.ts";
-import { isThere } from "./files.ts";
 import { json, say } from "./terminal.ts";
 
 const HELP =
@@ -280,31 +280,4 @@ function checkReadable(what: string, path: string): void {
     why = reason(error);
   }
   throw new Fail("input", `${what} cannot be read: ${why}`, { file: path });
-}
-
-function checkPage(file: string, overwrite: boolean): void {
-  const folder = file.includes("/") ? file.slice(0, file.lastIndexOf("/")) || "/" : ".";
-  let why = `${quote(folder)} is not a folder`;
-  try {
-    if (Deno.statSync(folder).isDirectory) {
-      if (!overwrite && isThere(file)) throw pageExists(file);
-      return;
-    }
-  } catch (error) {
-    if (error instanceof Fail) throw error;
-    why = reason(error);
-  }
-  throw new Fail("io", `Page cannot be written: ${why}`, { file });
-}
-
-const pageExists = (file: string) =>
-  new Fail("usage", "Page already exists", { file, fix: "add --overwrite to replace it" });
-
-function writePage(file: string, text: string, overwrite: boolean): void {
-  try {
-    Deno.writeTextFileSync(file, text, { createNew: !overwrite });
-  } catch (error) {
-    if (error instanceof Deno.errors.AlreadyExists) throw pageExists(file);
-    throw new Fail("io", `Page cannot be written: ${reason(error)}`, { file, cause: error });
-  }
 }

@@ -9,6 +9,9 @@
  * The server commits at the final dot. On any failure before it, the client
  * closes the connection, so that a truncated message is never accepted. After
  * it, a missing reply means that the message may have been sent.
+ *
+ * One class, and therefore longer than other files: all of it shares the state
+ * of a session.
  */
 import { utf8 } from "../../../lib/bytes.ts";
 import { Fail, quote } from "../../../lib/fail.ts";
