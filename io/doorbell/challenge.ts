@@ -44,6 +44,8 @@ export async function sendChallenges(
       if (!(error instanceof Unfinished) && !isPermanent(error)) await due.failed();
       out.push({ id, address, error });
       break;
+    } finally {
+      due.done();
     }
   }
   return out;

@@ -90,6 +90,26 @@ Deno.test("a hook that is killed leaves its message interrupted, which nobody ru
   assert.deepEqual([filesIn(home, "running"), (await manage(home, "list")).stdout], [[], ""]);
 });
 
+Deno.test("a hook that is killed while it sends a challenge: the retry sends it, at most twice in a day", async () => {
+  using home = serviceHome();
+  const service = home.read(".config/countersign/config.toml").replace(/^[^]*(?=^\[\[doorbell)/m, "");
+  home.settings(`[transport]\npreset = "sendmail"\ncommand = ["${home.path}/injector"]\n${service}`);
+  const injector = (then: string) => home.write("injector", `#!/bin/sh\n${then}\n`, 0o755);
+  const sends = () => home.read("sent").split("To: ann@friend.example").length - 1;
+  const mail = request();
+  injector('kill -KILL "$PPID"; exit 1'); // the parent is the hook
+  assert.notEqual((await ring(home, ANN, SVC, mail)).code, 99);
+  assert.equal(heldCount(home), 1);
+  injector('cat >>"$HOME/sent"');
+  assert.equal((await ring(home, ANN, SVC, mail)).code, 99);
+  assert.equal(sends(), 1);
+  assert.equal((await ring(home, ANN, SVC, mail)).code, 99);
+  assert.deepEqual([sends(), heldCount(home), filesIn(home, "asking")], [1, 1, []], "it was sent");
+  // The first attempt counts: it may have sent the challenge.
+  assert.equal((await ring(home, ANN, SVC, mail.replace("request@", "second@"))).code, 99);
+  assert.equal(sends(), 1);
+});
+
 Deno.test("a program that cannot be run leaves the message held", async () => {
   using home = serviceHome();
   const to = await challenged(home);

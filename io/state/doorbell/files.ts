@@ -17,6 +17,7 @@ import {
   setStanding,
   standingOf,
 } from "./addresses.ts";
+import { beginAsking, interruptedAsking } from "./asking.ts";
 import {
   claimHeld,
   expireHeld,
@@ -28,6 +29,7 @@ import {
   openHeld,
   removeHeld,
 } from "./held.ts";
+import { namesIn } from "./folder.ts";
 import { type HeldName, nextToChallenge, toEvict } from "./names.ts";
 import { expireCounters, withQuota } from "./quota.ts";
 import type { Challenged, Claim, ExpiredCounts, HeldItem, HeldRecord, ListedAddress } from "./store.ts";
@@ -40,6 +42,8 @@ export interface DueChallenge {
   readonly prefix: Uint8Array;
   /** Notes that it was certainly not sent, so that it is sent later. */
   failed(): Promise<void>;
+  /** Ends it, after `failed` if that is called. If the process is killed before, it is sent again. */
+  done(): void;
 }
 
 /** Bytes of a request that are read to quote it. */
@@ -107,11 +111,15 @@ export class DoorbellFiles {
    */
   async nextChallenge(): Promise<DueChallenge | undefined> {
     for (let skipped = 0; skipped < MAX_SKIPPED; skipped++) {
-      const held = await this.#nextDue();
-      if (held === "none") return undefined;
-      if (held === "skipped") continue;
+      const due = await this.#nextDue();
+      if (due === "none") return undefined;
+      if (due === "skipped") continue;
+      const { held, done } = due;
       const opened = openHeld(this.#folder, held);
-      if (opened === undefined) continue;
+      if (opened === undefined) {
+        done();
+        continue;
+      }
       const { record, file } = opened;
       const prefix = new Uint8Array(QUOTED_BYTES);
       const count = file.readSync(prefix) ?? 0;
@@ -122,31 +130,50 @@ export class DoorbellFiles {
           markChallenged(this.#folder, held, "later");
         });
       };
-      return { id: held.id, record, prefix: prefix.subarray(0, count), failed };
+      return { id: held.id, record, prefix: prefix.subarray(0, count), failed, done };
     }
     return undefined;
   }
 
-  async #nextDue(): Promise<HeldName | "skipped" | "none"> {
+  async #nextDue(): Promise<{ held: HeldName; done: () => void } | "skipped" | "none"> {
     // Most messages find nothing to do, and need no lock.
-    if (!heldIn(this.#folder).some(({ challenged }) => challenged === "later")) return "none";
+    if (!this.#mayBeDue()) return "none";
     return await withQuota(this.#folder, this.now, (quota) => {
+      this.#askAgain();
       if (quota.left(this.service.hourly) <= 0) return "none";
       const next = nextToChallenge(heldIn(this.#folder), quota.turn());
       if (next === undefined) return "none";
       const record = this.#recordOf(next);
       const hash = record && this.#counted(record);
       const may = hash !== undefined && quota.mayAsk(hash) && record!.expires >= dayOf(this.now);
-      // Counted first: if that fails, the request is still to be challenged.
-      if (may) {
-        quota.setTurn(next.domain);
-        quota.count(hash);
+      const done = may ? beginAsking(this.#folder, next.id) : undefined;
+      let held: HeldName | undefined;
+      try {
+        // Counted first: if that fails, the request is still to be challenged.
+        if (may) {
+          quota.setTurn(next.domain);
+          quota.count(hash);
+        }
+        held = markChallenged(this.#folder, next, may ? "sent" : "never");
+        if (may && held === undefined) quota.uncount(hash, Math.floor(this.now.getTime() / 1000));
+      } finally {
+        if (held === undefined) done?.();
       }
-      const marked = markChallenged(this.#folder, next, may ? "sent" : "never");
-      if (may && marked === undefined) quota.uncount(hash, Math.floor(this.now.getTime() / 1000));
-      if (marked === undefined || !may) return "skipped";
-      return marked;
+      return held === undefined || done === undefined ? "skipped" : { held, done };
     });
+  }
+
+  #mayBeDue(): boolean {
+    return heldIn(this.#folder).some(({ challenged }) => challenged === "later") ||
+      namesIn(`${this.#folder}/asking`).length > 0;
+  }
+
+  /** Makes challenges due again whose process was killed. They count, because they may have been sent. */
+  #askAgain(): void {
+    for (const id of interruptedAsking(this.#folder)) {
+      const held = heldIn(this.#folder).find((one) => one.id === id && one.challenged === "sent");
+      if (held !== undefined) markChallenged(this.#folder, held, "later");
+    }
   }
 
   /** Returns the hash under which challenges to an address are counted. */

@@ -11,7 +11,16 @@ export function fileStore(folder: string): SharedStore {
   return {
     sent: (hashes) =>
       temporary(() => [...recordsOf(index, hashes.map((hash) => Uint8Array.fromHex(hash)), new Date())]),
-    rememberSent: (hash, message) => temporary(() => recordSent(index, Uint8Array.fromHex(hash), message)),
+    rememberSent: (hash, message) =>
+      temporary(() => {
+        try {
+          recordSent(index, Uint8Array.fromHex(hash), message);
+        } catch (error) {
+          // The client sends the message nevertheless, and its own note is reported only with its next message.
+          noteForgotten(folder, new Date());
+          throw error;
+        }
+      }),
     entries: (by) =>
       temporary(() => {
         if ("messages" in by) return bounded(by.messages.flatMap((message) => findEntries(ledger, { message })));

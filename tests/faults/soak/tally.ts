@@ -142,7 +142,7 @@ export function tally(mails: readonly Mail[], found: Found): Tally {
       if (times === 0) heldOrLost(mail.about!, "its program may have been killed");
     }
     if (mail.kind === "request" && !mails.some(({ about }) => about === mail)) {
-      heldOrLost(mail, "the hook was killed while it sent the challenge, which is never sent twice");
+      heldOrLost(mail, "hooks were killed while they sent the challenge, which is sent twice in a day at most");
     }
   }
   for (const id of runs.keys()) {

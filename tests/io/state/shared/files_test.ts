@@ -36,6 +36,17 @@ Deno.test("a claim cannot rename files outside the ledger", async () => {
   });
 });
 
+Deno.test("a message that cannot be remembered is noted as forgotten, because its client sends it nevertheless", async () => {
+  await withFolder(async (folder) => {
+    const store = fileStore(folder);
+    Deno.writeTextFileSync(`${folder}/sent`, "");
+    assert.equal(await store.lastForgotten(), undefined);
+    const before = Date.now() - 1000;
+    await assert.rejects(store.rememberSent(A, { day: 20_000, signed: true }), { kind: "temporary" });
+    assert.ok((await store.lastForgotten())! > before);
+  });
+});
+
 Deno.test("files that cannot be used are a temporary failure", async () => {
   await withFolder(async (folder) => {
     Deno.writeTextFileSync(`${folder}/file`, "");
