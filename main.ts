@@ -54,13 +54,13 @@ const GROUPS: Readonly<Record<string, Readonly<Record<string, Entry>>>> = {
     sign: ["Print the signed envelope sender for an address", async () => (await import("./admin/sign.ts")).sign],
     log: ["Print the log, filtered", async () => (await import("./admin/log.ts")).log],
     report: [
-      "Sum up the log of a week: what was signed, which bounces came, and from where",
+      "Sum up the log of a week: what was signed, which bounces arrived, and from where",
       async () => (await import("./admin/report.ts")).report,
     ],
   },
   "Operate": {
     serve: [
-      "Sign and refuse mail inside Postfix or Sendmail, as a milter",
+      "Sign and reject mail inside Postfix or Sendmail, as a milter",
       async () => (await import("./serve/main.ts")).serve,
     ],
     submitd: [
@@ -69,7 +69,7 @@ const GROUPS: Readonly<Record<string, Readonly<Record<string, Entry>>>> = {
     ],
     passwd: ["Manage the logins of clients that submit mail", async () => (await import("./admin/passwd.ts")).passwd],
     outbox: [
-      "Send, list and change the mail that the shim has kept to send it later",
+      "Send, list and change the mail that the shim has kept for later",
       async () => (await import("./admin/outbox.ts")).outbox,
     ],
     sweep: [
@@ -88,7 +88,7 @@ const GROUPS: Readonly<Record<string, Readonly<Record<string, Entry>>>> = {
       async () => (await import("./hooks/incoming.ts")).incoming,
     ],
     doorbell: [
-      "Hold a message for a service until its sender has confirmed it, and manage what is held",
+      "Hold a message for a service until its sender has confirmed it, and manage held messages",
       async () => (await import("./admin/doorbell.ts")).doorbell,
     ],
   },

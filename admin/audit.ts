@@ -30,8 +30,8 @@ reports the verdict that each message would have got, with the number of bounces
 and the beginning and the end of bounces. Nothing is changed. Ctrl-C prints the results so far.
 
   --sent MAILBOX     Mailbox with your sent mail; may be repeated. A bounce that returns or names one of its Message-IDs
-                     is known, as it is to the hook. Sent mail itself is not judged. Also counts how much of it, in the
-                     last 30 days, did not pass the shim
+                     is known, as it is to the hook. Sent mail itself is not judged. Also counts how much of that of
+                     the last 30 days was not sent through the shim
   --address ADDRESS  Your address; may be repeated. Settings are not read, so that you can run audit before init
   --json             Print all counts and the speed as JSON, as documented in countersign(1)
   --html FILE        Also write a page with a chart and tables
@@ -117,7 +117,9 @@ function load(options: Arguments): Configuration {
     const settings = loadSettings(source);
     return { settings, identities: loadIdentities(settings) };
   }
-  if (options.value("config") !== undefined) throw new Fail("usage", "Option --address has no meaning with --config");
+  if (options.value("config") !== undefined) {
+    throw new Fail("usage", "Option --address cannot be combined with --config");
+  }
   // With --address every setting has its default.
   const text = `[[identity]]\naddress = "nobody@invalid.invalid"\n[transport]\nvia = "maildir"\nmaildir = "/none"\n`;
   const identities = addresses.map((text) => ({ address: parseAddress(text), srsDomain: "", keys: [] }));

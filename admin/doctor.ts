@@ -28,8 +28,8 @@ nothing is sent without --loop.
   --redact           Replace addresses, host names, paths and logins, for an issue report
   --hook FILE        Hook to check. Default: the one installed with this program
   --postconf FILE    main.cf, master.cf or postconf output of another machine; may be repeated
-  --sent MAILBOX     Mailbox with your sent mail; may be repeated. Counts mail of the last 30 days that did not pass the
-                     shim
+  --sent MAILBOX     Mailbox with your sent mail; may be repeated. Counts mail of the last 30 days that was not sent
+                     through the shim
   --dns              Also check MX, SPF and DMARC of the domains
   --host ADDRESS     With --dns: host or address that sends your mail, to be checked against SPF; may be repeated
   --loop             Also send an undeliverable message, and wait for its bounce
@@ -59,7 +59,7 @@ export function doctor(name: string, args: readonly string[], dns?: Resolver): P
     atMost(options, 0);
     for (const [name, needed] of Object.entries(REQUIRED_OPTIONS)) {
       if (options.value(name) !== undefined && !options.has(needed)) {
-        throw new Fail("usage", `Option --${name} has no meaning without --${needed}`);
+        throw new Fail("usage", `Option --${name} requires --${needed}`);
       }
     }
     const timeoutMs = parseSeconds(options.value("wait"));

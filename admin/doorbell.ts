@@ -27,7 +27,7 @@ itself is hooks/doorbell.
   list            Print the held messages and the remembered, allowed and denied addresses
   run             Send the challenges that had to wait, and remove what has expired. Start it every hour from cron
                   where few messages arrive
-  allow ADDRESS   Treat an address as confirmed, without an end. The program of the service acts on it without asking
+  allow ADDRESS   Treat an address as confirmed, without expiry. The program runs for it without a challenge
                   only with doorbell.remember_ok
   deny ADDRESS    Ignore messages from an address
   forget ADDRESS  Forget a remembered, allowed or denied address
@@ -39,8 +39,8 @@ itself is hooks/doorbell.
   --service NAME  The [[doorbell]] in the settings. Default: all for list and run, otherwise the only one
   --config FILE   Settings file
 
-Messages are held, or running. Those whose program was killed are interrupted or kept, and nothing but release or delete
-changes them: nobody knows what the program has done.
+A message is held, or its program is running. If the program was killed, the message is interrupted or kept, and only
+release or delete changes it, because it is unknown what the program did.
 
 Example: countersign doorbell list
 `;

@@ -15,8 +15,8 @@ const HELP = `Usage: countersign expire [--config FILE]
 Removes state that shim and hook no longer need: expired ledger entries, whose challenges are no longer answered, and
 months of the index of sent mail that have expired. Also removes leftovers of killed programs: files in the spool and
 beside the settings after a day, and files in tmp of the configured maildirs and of the outbox after 36 hours. Shim and
-hook do the same once a day, except beside the settings. Doorbells: held messages that were not confirmed, and addresses
-that are no longer remembered.
+hook do the same once a day, except beside the settings. For doorbells, removes held messages that were not confirmed
+and addresses that are no longer remembered.
 
 Example: countersign expire
 `;

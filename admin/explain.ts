@@ -49,7 +49,9 @@ export function explain(name: string, args: readonly string[]): Promise<number> 
       return await explained.catch((error) => throwWithCommand(error, args));
     }
     for (const option of ["sender", "recipient", "as", "at"]) {
-      if (options.value(option) !== undefined) throw new Fail("usage", `Option --${option} has no meaning with --out`);
+      if (options.value(option) !== undefined) {
+        throw new Fail("usage", `Option --${option} cannot be combined with --out`);
+      }
     }
     return await explainOut(options);
   });
@@ -82,7 +84,7 @@ async function explainAt(options: Arguments): Promise<number> {
   atMost(options, 1);
   const [at, sender, recipient] = ["at", "sender", "recipient"].map((name) => options.value(name));
   if (at !== "rcpt" && at !== "data") throw new Fail("usage", `Option --at is ${quote(at!)}, not rcpt or data`);
-  if (options.value("as") !== undefined) throw new Fail("usage", "Option --as has no meaning with --at");
+  if (options.value("as") !== undefined) throw new Fail("usage", "Option --as cannot be combined with --at");
   const { doorJson, doorText, explainDoor } = await import("./explain/door.ts");
   const complete = at === "rcpt" && sender !== undefined && recipient !== undefined;
   using source = complete && options.operands.length === 0 ? undefined : open(options.operands[0]);

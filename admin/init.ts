@@ -159,7 +159,9 @@ function restrict(settings: Settings, source: ConfigSource): [written: string[],
     return [[writeSandbox(settings, source, lastChange(source.file))], []];
   } catch (error) {
     if (!(error instanceof Fail)) throw error;
-    return [[], [`Shim and hook may read, write and run what you may: ${errorText(error)}`]];
+    return [[], [
+      `No sandbox file was written, so shim and hook may read, write and run what you may:  ${errorText(error)}`,
+    ]];
   }
 }
 

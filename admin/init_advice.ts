@@ -108,7 +108,7 @@ export function nextSteps(settings: Settings, values: SnippetValues): string[] {
   return lines;
 }
 
-/** Quotes a word for the shell, if needed; otherwise the home folder is written as `~`. */
+/** Quotes a word for the shell, if needed; otherwise the home directory is written as `~`. */
 function shellWord(text: string, home: string): string {
   if (!/^[\w./+@:=-]+$/.test(text)) return `'${text.replaceAll("'", "'\\''")}'`;
   return text.startsWith(`${home}/`) ? `~${text.slice(home.length)}` : text;

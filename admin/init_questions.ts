@@ -74,7 +74,7 @@ export function answers(options: Arguments, found: Found, machine: Machine, home
     : preset === "postfix" && found.mbox !== undefined
     ? mailbox(askOrDefault(...mailboxQuestion(found.mbox, machine), checkPath), found.mbox, path)
     : "";
-  const contract = "Answer challenges? Each answer accepts the contract that it states";
+  const contract = "Answer challenges? By answering you accept the contract that they state";
   const challenges = options.has("challenges") || yesOrNo(askOrDefault, contract, false);
   return { addresses, srsDomain, transport, spam, inbox, challenges };
 }
@@ -85,7 +85,7 @@ const LOCKERS = ["/usr/bin/dotlockfile", "/usr/bin/perl"];
 /** The question where the hook delivers instead of Postfix, and the default: the same file, if the hook can lock it. */
 function mailboxQuestion(mbox: string, machine: Machine): [string, string] {
   const fallback = LOCKERS.every(machine.exists) ? `mbox:${mbox}` : "~/Maildir";
-  return [`Your mailbox (Postfix delivers to ${mbox}; or a maildir)`, fallback];
+  return [`Your mailbox (Postfix delivers to ${mbox}), or a maildir`, fallback];
 }
 
 /** Returns the value of incoming.inbox. `mbox` is a file in this format, even if the answer is only its path. */

@@ -32,7 +32,7 @@ export function screenText({ notes, pastes, printAll, next }: Screen): string {
     const missing = blocks.filter(({ block }) => !shown.has(block)).map(({ into }) => into.replace(/ \(.*|,.*/, ""));
     const title = pastes.length === 0
       ? "No known mail program was found; see contrib/ for other programs"
-      : "Paste, for the mail programs that were found here:";
+      : "Paste these lines for the mail programs found on this machine:";
     const rest = missing.length === 0 ? [] : [`Also for ${missing.join(", ")}: ${printAll}`];
     const fitting = blocks.filter(({ block }) => shown.has(block)).map(({ block }) => block);
     return [...top === "" ? [] : [top, ""], title, ...fitting, ...rest, "", end].join("\n");

@@ -78,9 +78,11 @@ async function targetOf({ file, home }: ConfigSource, settings: Settings): Promi
   };
 }
 
-/** Writes the sandbox file anew, if there is one. */
+/** Rewrites the sandbox file, if there is one. */
 function updateSandbox(settings: Settings, source: ConfigSource): string {
-  if (!isThere(sandboxFile(source.file))) return "submitd is not restricted: countersign sandbox";
+  if (!isThere(sandboxFile(source.file))) {
+    return "There is no sandbox file, so submitd is not restricted; to create it: countersign sandbox";
+  }
   try {
     return `Written: ${writeSandbox(settings, source, lastChange(source.file))}`;
   } catch (error) {
@@ -101,7 +103,7 @@ function remaining(settings: Settings, source: ConfigSource, target: SubmitTarge
   } catch (error) {
     if (!(error instanceof Fail)) throw error;
     steps.push(
-      `The certificate cannot be used as this user: ${errorText(error)}\nsystemd can pass it to the service: see ` +
+      `This user cannot use the certificate: ${errorText(error)}\nsystemd can pass it to the service: see ` +
         "LoadCredential= in contrib/submitd",
     );
   }
@@ -111,13 +113,13 @@ function remaining(settings: Settings, source: ConfigSource, target: SubmitTarge
   const backend = parseAuth(submit.auth)!;
   if (backend.kind === "file") {
     steps.push(
-      `Set the password; the file must belong to the user as whom submitd runs:\n  countersign passwd add ${named} ` +
+      `Set the password; the file must belong to the user that submitd runs as:\n  countersign passwd add ${named} ` +
         `--file ${backend.path}`,
     );
   } else if (backend.kind === "dovecot" && backend.path === DOVECOT_SOCKET && !machine.exists(backend.path)) {
     const lines = SNIPPETS["submitd/dovecot.conf"].join("\n");
     const own = target.single ? lines.replace("group = countersign", `user = ${target.user}`) : lines;
-    steps.push(`Let Dovecot open the socket, in /etc/dovecot/conf.d/90-countersign.conf:\n${indented(own)}`);
+    steps.push(`Configure Dovecot's socket in /etc/dovecot/conf.d/90-countersign.conf:\n${indented(own)}`);
   }
   const [start, reload] = service(source, target, config);
   steps.push(`Start it:\n  ${start}`, `After each renewal of the certificate:\n  ${reload}`);
@@ -135,7 +137,7 @@ function service(
   config: string,
 ): [start: string, reload: string] {
   if (!machine.exists("/run/systemd/system")) {
-    return [`countersign submitd${config}`, "kill -HUP the process of submitd"];
+    return [`countersign submitd${config}`, "send SIGHUP to submitd"];
   }
   if (single) {
     const unit = `countersign-submit@${user}.service`;

@@ -24,7 +24,7 @@ export const SUBMIT_HELP = `With --submit it adds what countersign submitd needs
   --key FILE          Private key of the certificate. Default: the one beside it
   --name HOST         Host name of the server. Default: the one in the certificate
   --auth SOURCE       How passwords are checked: file:PATH, dovecot:SOCKET or checkpassword:PROGRAM
-  --login NAME        Login that sends as the identities which belong to no login yet
+  --login NAME        Login that sends as the identities that list no login yet
   --listen ADDRESS    Address and port for STARTTLS, such as 192.0.2.1:587; may be repeated. Default: port 587
   --listen-tls ADDRESS  Address and port for TLS from the start; may be repeated. Default: port 465
   --max-message BYTES   Maximum size of a message
@@ -36,5 +36,8 @@ export function checkSubmitOptions(options: Arguments, others: readonly string[]
   const submit = options.has("submit");
   const odd = (submit ? others : SUBMIT_VALUES).find((name) => options.has(name));
   if (odd === undefined) return;
-  throw new Fail("usage", submit ? `Option --${odd} has no meaning with --submit` : `Option --${odd} needs --submit`);
+  throw new Fail(
+    "usage",
+    submit ? `Option --${odd} cannot be combined with --submit` : `Option --${odd} needs --submit`,
+  );
 }

@@ -20,7 +20,7 @@ export interface SubmitTarget {
   readonly home: string;
   /** The folder of the settings file. */
   readonly folder: string;
-  /** Whether the settings are those of one user, below their home folder. */
+  /** Whether the settings are those of one user, below their home directory. */
   readonly single: boolean;
   readonly user: string;
   /** Whether this user can listen on ports 587 and 465, directly or by systemd. */
@@ -99,7 +99,7 @@ function loginOf(
 ): string {
   const without = settings.identity.filter((one) => one.logins.length === 0);
   if (without.length === 0) {
-    if (options.has("login")) throw new Fail("usage", "Every identity belongs to a login already");
+    if (options.has("login")) throw new Fail("usage", "Every identity already lists a login");
     return "";
   }
   const [first] = without as [typeof without[number]];

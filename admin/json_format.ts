@@ -113,7 +113,7 @@ export const JSON_FORMATS = {
         ],
       },
     },
-    { name: "hint", type: "string or null", help: "What to do if a list or a service refused the envelope sender." },
+    { name: "hint", type: "string or null", help: "What to do if a list or a service rejected the envelope sender." },
   ],
   "explain --at rcpt --json": [
     version,
@@ -263,8 +263,8 @@ export const JSON_FORMATS = {
         members: [
           { name: "total", type: "number", help: "All of it." },
           { name: "signed", type: "number", help: "Messages with a tag." },
-          { name: "unsigned", type: "number", help: "Messages that passed the shim without getting a tag." },
-          { name: "unknown", type: "number", help: "Messages that did not pass the shim." },
+          { name: "unsigned", type: "number", help: "Messages that were sent through the shim without getting a tag." },
+          { name: "unknown", type: "number", help: "Messages that were not sent through the shim." },
         ],
       },
     },

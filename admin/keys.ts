@@ -23,7 +23,7 @@ deleted: a retired key remains in the file as a comment.
   new          Add a key that signs from now on, or from a later day; older keys still verify. Creates the key file if
                it is missing
   retire ID    Retire a key: mail signed with it is no longer recognized
-  import FILE  Import the secrets of other software from a file, or from standard input ("-"). They verify, and do not
+  import FILE  Import the secrets of other software from a file, or from standard input ("-"). They verify but do not
                sign
 
   --address ADDRESS   The address whose keys to manage; required if you have several
@@ -43,7 +43,7 @@ For import:
   --settings FILE     With --forwarding: settings of postsrsd (/etc/default/postsrsd or postsrsd.conf). Print the table
                       [forwarding] for them; once it is configured, import the secrets that they name
 
-Of Exim, only prvs is compatible, not SRS. Use --id with the key number that Exim used.
+Only Exim's prvs is compatible, not its SRS. Use --id with the key number that Exim used.
 
 Example: countersign keys import --from postsrsd /etc/postsrsd.secret
 Example: countersign keys import --forwarding --settings /etc/default/postsrsd

@@ -79,7 +79,7 @@ const MAILERS: Record<string, string> = {
   git: "git",
 };
 
-/** Programs that fetch mail, and their files below the home folder. */
+/** Programs that fetch mail, and their files below the home directory. */
 const FETCHERS: Record<string, readonly string[]> = {
   mbsync: [".mbsyncrc", ".config/isyncrc"],
   fetchmail: [".fetchmailrc"],
@@ -148,7 +148,7 @@ function injector(machine: Machine): Injector | undefined {
   return machine.exists(msmtp) ? { preset: "msmtp", program: msmtp } : undefined;
 }
 
-/** Settings of Postfix with which something else than local(8) delivers, or other users' mail only. */
+/** Postfix parameters that may let a program other than local(8) deliver. */
 const OTHER_DELIVERY = ["mailbox_command", "mailbox_command_maps", "mailbox_transport", "mailbox_transport_maps"];
 
 /** Returns the mbox file to which Postfix delivers; undefined if it delivers elsewhere, or where a .forward file decides. */

@@ -16,9 +16,9 @@ const HELP = `Usage: countersign passwd list [--file FILE]
 Manages the logins of clients that submit mail, which checkpassword verifies. Reads the password from the terminal or
 standard input, and stores a hash of it.
 
-  --user USER  The system user as whom programs run after the login. Default: the user with the name of the login
-  --home DIR   The home folder of the login, with its own settings and state, if several logins share the user
-  --file FILE  The file of logins, mode 0600. Default: /etc/countersign/users
+  --user USER  System user that programs run as after the login. Default: the one with the name of the login
+  --home DIR   Home directory of the login, with settings and state of its own, if several logins share the user
+  --file FILE  File of logins, mode 0600. Default: /etc/countersign/users
 
 Example: countersign passwd add greg
 `;

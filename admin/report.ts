@@ -15,9 +15,9 @@ const DAYS = 7;
 
 const HELP = `Usage: countersign report [--since DATE] [--json] [--config FILE]
 Sums up the log: what was sent signed, what was not and why; which bounces were genuine, known, late or forged, and what
-became of them; and the domains that send most backscatter. It reads log, and what logrotate has made of it (log.1,
-log.2.gz, log-20261120). Test messages of countersign doctor are left out; damaged lines are counted. contrib/report
-runs it every week and mails the report.
+happened to them; and the domains that send the most backscatter. It also reads the rotated files log.1, log.2.gz and
+log-20261120. Test messages of countersign doctor are left out; damaged lines are counted. contrib/report runs it every
+week and mails the report.
 
   --since DATE   First day (UTC), such as 2026-11-20. Default: ${DAYS} days ago
   --json         Print JSON, as documented in countersign(1)

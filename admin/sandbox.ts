@@ -21,9 +21,9 @@ const HELP = `Usage: countersign sandbox [--print] [--config FILE]
        countersign sandbox --remove [--config FILE]
 Writes the sandbox file beside the settings: config.sandbox for config.toml. It lists what the shim and the hook may
 read, write, run and connect to, which is what the settings name and no more; Deno enforces it. It also lists the
-addresses to which ordinary mail passes under qmail without the hook, and those about which hooks/queue and
-hooks/rcptcheck ask serve whoever the sender is. After changing the settings, run it again to update the sandbox; until
-then access to what they newly name is denied, and mail is deferred with a message that says so. Without the file both
+addresses whose ordinary mail bypasses the hook under qmail, and those about which hooks/queue and hooks/rcptcheck query
+serve for every sender. After changing the settings, run it again to update the sandbox; until then, access to anything
+new in them is denied, and mail is deferred with a message that says so. Without the file both
 programs may read, write and run what you may, and connect to nothing.
 
   --print        Print the sandbox file instead of writing it

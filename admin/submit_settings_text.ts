@@ -56,7 +56,7 @@ function isAdded(text: string, before: Settings, { submit, login }: SubmitAnswer
   try {
     after = parseConfig(text, source);
   } catch (error) {
-    // A value that is not valid has a message of its own. A table that is already there, in another form, has not.
+    // A value that is not valid has a message of its own. A table that already exists in another form has none.
     if (error instanceof Fail && error.cause === undefined) throw error;
     return false;
   }

@@ -71,7 +71,7 @@ interface Swept {
   readonly spam: string;
 }
 
-/** Sweeps all maildirs. Settings and keys are read anew each time. */
+/** Sweeps all maildirs. Settings and keys are read again each time. */
 async function sweepAll(
   options: Arguments,
   paths: readonly string[],

@@ -144,14 +144,14 @@ export function serviceOf({ doorbell }: Settings, name: string): Service {
   });
 }
 
-/** Refuses to stand in front of a person's own mailbox. @throws {Fail} `config` */
+/** Rejects a service that has a person's own address. @throws {Fail} `config` */
 function checkPersonal(service: Service, { recipients }: Received, identities: readonly Identity[]): void {
   const own = service.i_know
     ? undefined
     : [service.address, ...recipients].map((one) => identityOf(identities, one)).find((one) => one);
   if (own === undefined) return;
   const what =
-    "The doorbell is in front of an identity's own address, where it would ask everybody who writes to a person";
+    "The service has the address of an identity, where it would challenge everybody who writes to that person";
   throw new Fail("config", what, { fix: "give the service an address of its own, or set doorbell.i_know = true" });
 }
 

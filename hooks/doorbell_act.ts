@@ -75,7 +75,7 @@ export async function actOn(decision: Decision, context: ActContext): Promise<Do
   return decision.confirms ? await confirmed(decision, context) : await remembered(decision, context);
 }
 
-/** Holds a request, and asks its sender, or whoever comes first. */
+/** Holds a request, and sends the challenges that are due, that of this request among them. */
 async function holdAndAsk(decision: Decision, context: ActContext): Promise<DoorbellResult> {
   const { options } = context;
   const abort = abortOnSignal();
@@ -152,7 +152,7 @@ async function keep(
   return { reason: `${decision.reason}; held as ${id}`, consumed: whole };
 }
 
-/** Stands for the address of a message that nobody can be asked about. */
+/** The address of a message for which nobody can be challenged. */
 const UNKNOWN = "unknown@unknown.invalid";
 
 /** Returns the address under which a message is held, which also decides what is evicted. */

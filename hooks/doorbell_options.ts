@@ -34,20 +34,20 @@ export interface DoorbellOptions {
 
 /** What `--help` prints. */
 const DOORBELL_HELP = `Usage: doorbell [--service NAME] [--as CALLER] [option ...] [-- PROGRAM [argument ...]]
-Holds the message on standard input until its sender has confirmed it, by a reply to a challenge. Then the program runs,
-with the original message as its standard input. Without a program, the caller learns the state of the sender.
+Holds the message on standard input until its sender has confirmed it by a reply to a challenge. Then the program runs
+with the original message as its standard input. Without a program, the exit status tells the state of the sender.
 
   --service NAME    The [[doorbell]] in the settings; may be omitted if there is only one
   --as CALLER       Calling program: ${DOORBELL_CALLERS.join(", ")} (default qmail)
   --maildir DIR     Deliver a confirmed message to this maildir, instead of running a program
-  --address ADDRESS The address to ask, as the caller has found it. Default: the envelope sender, or From if it is safe
-  --challenge=no    Send nothing; print the address at which a reply confirms, and on a second line whom to ask, so that
-                    the caller asks. With --as filter they are in X-Countersign-Cookie and X-Countersign-Ask
+  --address ADDRESS The address to challenge. Default: the envelope sender, or From if that is safe
+  --challenge=no    Do not send a challenge; print the address to which a reply confirms the message, and on a second line
+                    whom to challenge. With --as filter they are in X-Countersign-Cookie and X-Countersign-Ask
   --sender ADDRESS, --recipient ADDRESS   Envelope, if the environment does not provide it
   --config FILE     Settings file. Default: ~/.config/countersign/config.toml
 
 The program gets the confirmed address in DOORBELL_ADDRESS, and in DOORBELL the word confirmed or remembered. If it exits
-with 0, the message is done; with another status, it is held again, and the confirming message is retried.
+with 0, the message is finished; otherwise it is held again, and the confirming message is retried.
 
 Without a program, the exit status is 0 for a known sender. Under qmail it is 99 otherwise. For maildrop and procmail it is
 10 for a new sender, 11 for a wrong cookie, 12 for an expired one, and 13 for a denied address; the state is also printed.

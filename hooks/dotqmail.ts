@@ -17,7 +17,7 @@ export type Following = "more" | "last" | "unknown";
  * Finds the file as qmail-local(8) does: dot-qmail(5), section EXTENSION ADDRESSES.
  *
  * @param name the name by which the hook was called, which its line contains
- * @param readFile reads a file in the home folder; returns undefined only if it does not exist
+ * @param readFile reads a file in the home directory; returns undefined only if it does not exist
  * @throws what `readFile` throws, because an unreadable file may contain only the hook
  */
 export async function whatFollows(
@@ -39,7 +39,7 @@ export async function whatFollows(
 
 /**
  * Returns the dot-qmail file for an extension. DEFAULT is the part that matched `default` in its name; for an address
- * that ends in a dash it is set, but empty. Dots become colons, so no name leads out of the home folder.
+ * that ends in a dash it is set, but empty. Dots become colons, so no name leads out of the home directory.
  */
 function fileName(ext: string, rest: string | undefined): string | undefined {
   if (rest === undefined && ext === "") return ".qmail";

@@ -28,7 +28,7 @@ const MAX_HELD_BYTES = 64 * 1024 * 1024;
 /** Maximum number of deferred recipients of a message, as at the milter's door: a client could retry them forever. */
 const MAX_DEFERRED = 3;
 
-const DEFER = "452 4.5.3 A bounce has one recipient at a time";
+const DEFER = "452 4.5.3 Bounces are accepted for one recipient at a time";
 
 /** A message in transit. */
 class Transaction {

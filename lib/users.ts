@@ -15,9 +15,9 @@ export interface ScryptHash {
 export interface Login {
   readonly login: string;
   readonly hash: ScryptHash;
-  /** The user of the system as whom it runs programs; empty if the login is that user. */
+  /** The system user that it runs programs as; empty if the login is that user. */
   readonly user: string;
-  /** The home folder, for a login that shares its user with others; otherwise empty. */
+  /** The home directory, for a login that shares its user with others; otherwise empty. */
   readonly home: string;
 }
 

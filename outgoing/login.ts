@@ -49,7 +49,7 @@ export function senderRefusal(
   if (!resent && from.length > 1) return "there is more than one From field";
   const [first] = from;
   const authors = first && sendingAddresses([first], context.settings.domain, prefix);
-  if (authors?.length === 0) return `the field ${prefix}From names nobody`;
+  if (authors?.length === 0) return `the field ${prefix}From contains no address`;
   const all = sendingAddresses(block, context.settings.domain, prefix);
   // Of several authors the Sender, which is the first then, counts; it is a single address (RFC 5322 section 3.6.2).
   const decisive = all.length === (authors?.length ?? 0) + 1 ? all.slice(0, 1) : all;

@@ -109,7 +109,7 @@ export function mayRefuseMessage(context: DoorContext): boolean {
 export function whyNotJudged({ loaded: { settings }, now }: Omit<DoorContext, "sender">): string | undefined {
   const { incoming, state } = settings;
   if (incoming.forged !== "refuse") return wrongMode(incoming.forged);
-  if (!state.shared) return "state.shared is not set, so that the message may have been signed elsewhere";
+  if (!state.shared) return "state.shared is not set, so the message may have been signed elsewhere";
   return remembersAllLately(state.folder, now) ? undefined : FORGOTTEN;
 }
 

@@ -62,7 +62,7 @@ class IncomingMessage implements MilterMessage {
       // A reply to DATA applies to all recipients. The client sends the message to the deferred ones again.
       if (this.#accepted > 0 && (needsMessage || this.#judged.length > 0) && this.#deferred < MAX_DEFERRED) {
         this.#deferred++;
-        const why = "A bounce has one recipient at a time";
+        const why = "Bounces are accepted for one recipient at a time";
         await this.#log("rcpt", { event: { outcome: "deferred", why } });
         return { reply: reply("452 4.5.3", why) };
       }

@@ -102,7 +102,7 @@ export class MailSession {
     if (this.user === undefined) {
       throw new CommandRejected("451 4.3.5 Your settings cannot be used, tell the administrator");
     }
-    if (this.#sender !== undefined) throw new CommandRejected("503 5.5.1 One MAIL at a time");
+    if (this.#sender !== undefined) throw new CommandRejected("503 5.5.1 Nested MAIL command");
     const { address, parameters } = parsePath("FROM", rest);
     const { limit } = this.options;
     if (limit > 0 && Number(parameters.get("SIZE") ?? 0) > limit) {
@@ -113,7 +113,7 @@ export class MailSession {
   }
 
   #rcpt(rest: string): string {
-    if (this.#sender === undefined) throw new CommandRejected("503 5.5.1 MAIL first");
+    if (this.#sender === undefined) throw new CommandRejected("503 5.5.1 Need MAIL command");
     const { address } = parsePath("TO", rest);
     if (address === null) throw new CommandRejected("553 5.1.3 Address is not valid");
     if (this.#recipients.length >= MAX_RECIPIENTS) throw new CommandRejected("452 4.5.3 Too many recipients");
@@ -122,8 +122,8 @@ export class MailSession {
   }
 
   async #data(): Promise<string> {
-    if (this.#sender === undefined) throw new CommandRejected("503 5.5.1 MAIL first");
-    if (this.#recipients.length === 0) throw new CommandRejected("503 5.5.1 RCPT first");
+    if (this.#sender === undefined) throw new CommandRejected("503 5.5.1 Need MAIL command");
+    if (this.#recipients.length === 0) throw new CommandRejected("503 5.5.1 Need RCPT command");
     // Commands after DATA in the same packet are part of the message.
     await reply("354 go ahead");
     const source = new DataSource(this.input, this.options.limit);

@@ -17,7 +17,7 @@ export interface User {
 }
 
 /**
- * Loads the settings of the user as whom this process runs.
+ * Loads the settings of the user that this process runs as.
  *
  * @param file the file of rules; undefined for `~/.ofmipd/rules`, if it exists; empty for none
  * @throws {Fail} `config`, `permission`, `temporary`

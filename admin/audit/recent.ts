@@ -1,5 +1,5 @@
 /**
- * Counts how much of the mail that was sent recently passed the shim. Mail sent by a phone or a webmail has no tag and
+ * Counts how much of the mail that was sent recently went through the shim. Mail sent by a phone or a webmail has no tag and
  * is not in the index of sent mail, so that its genuine bounces cannot be distinguished from forged ones.
  */
 import { parseAddressList } from "../../lib/address.ts";
@@ -22,7 +22,7 @@ export interface RecentlySent {
   readonly signed: number;
   /** Passed the shim, which did not add a tag. */
   readonly unsigned: number;
-  /** Without a tag and not in the index: did not pass the shim. */
+  /** Without a tag and not in the index: not sent through the shim. */
   readonly unknown: number;
 }
 
@@ -117,5 +117,5 @@ export function recentSentence({ total, signed, unsigned, unknown }: RecentlySen
   if (total === 0) return undefined;
   const sent = total === 1 ? "1 message that you sent" : `${total} messages that you sent`;
   return `Of ${sent} in the last ${SENT_DAYS} days, ${signed} left with a tag, ${unsigned} without one, and ` +
-    `${unknown} did not pass the shim.`;
+    `${unknown} ${unknown === 1 ? "was" : "were"} not sent through the shim.`;
 }

@@ -31,7 +31,7 @@ export function sentences(audit: Audit): string[] {
     `${count(bounces.total, "bounce")} to your addresses: ${number(bounces.verified)} verified by a signature, ` +
     `${number(bounces.known)} known by a Message-ID, ${number(bounces.unrecognized)} not recognized.`,
     ...(refuses.forged
-      ? [`The door would refuse ${number(rejectable.count)} during the SMTP session, ${share} % of all messages.`]
+      ? [`The door would reject ${number(rejectable.count)} during the SMTP session, ${share} % of all messages.`]
       : []),
     ...(refuses.unsigned && unsigned > 0
       ? [`identity.refuse_unsigned would reject ${number(unsigned)}: all from the null sender to a plain address.`]
@@ -77,7 +77,7 @@ export function auditText(audit: Audit): string {
       audit.months.map((m) => [m.month ?? "unknown", backscatterOf(m)]),
     ),
     ...section(
-      "Domains that sent most of them",
+      "Domains that sent the most of them",
       audit.backscatter.slice(0, MAX_LISTED_DOMAINS).map(({ domain, count }) => [plain(domain), count]),
     ),
     "",

@@ -60,7 +60,7 @@ export async function checkBackscatter(queries: PostfixQueries): Promise<Finding
       "backscatter-catch-all",
       `virtual_alias_maps passes all addresses of ${domain} to ${first}`,
       `Addresses that do not exist are accepted, too. ${RETURNS}`,
-      `Replace @${domain} by a line for each address`,
+      `Replace @${domain} with a line for each address`,
     );
   }
   return found;

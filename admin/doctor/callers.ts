@@ -136,7 +136,7 @@ function checkOrdinary({ file, text }: TextFile): Finding[] {
     id: "filter-skips-hook",
     what: "Ordinary mail does not reach the hook, which must see challenges",
     where: { file, line },
-    why: "Challenges come as ordinary mail, so that none is answered.",
+    why: "Challenges arrive as ordinary mail, so none is answered.",
     fix: "Remove the lines that set COUNTERSIGN_HOOK, and the condition that uses it",
   }];
 }

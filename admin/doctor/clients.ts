@@ -150,7 +150,7 @@ export function checkEximDoor({ file, text }: TextFile, context: ClientContext):
       "exim-newlines",
       "message_body_newlines is not set",
       undefined,
-      "The body that Countersign judges is one long line, so that a returned header is not found.",
+      "The body that Countersign judges is one long line, so a returned header is not found.",
       "Set message_body_newlines = true in the main section",
     );
   }

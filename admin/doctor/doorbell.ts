@@ -1,4 +1,4 @@
-/** Checks the services in front of which a doorbell stands: their addresses, keys and terms, and what was interrupted. */
+/** Checks the services of doorbells: their addresses, keys and terms, and interrupted messages. */
 import { Fail } from "../../lib/fail.ts";
 import { folderOf, type Service } from "../../lib/settings/doorbell.ts";
 import { identityOf } from "../../lib/settings/identity.ts";
@@ -20,10 +20,10 @@ export function checkDoorbells({ file, now, findings }: DoctorContext, settings:
     if (!service.i_know && identityOf(identities, service.address) !== undefined) {
       findings.push({
         id: "doorbell-personal",
-        what: `The address of service ${service.name} is an identity's own`,
+        what: `Service ${service.name} has the address of an identity`,
         where: at("address"),
         why: DEFERS,
-        fix: "give the service an address of its own, or set doorbell.i_know = true",
+        fix: "Give the service an address of its own, or set doorbell.i_know = true",
       });
     }
     findings.push(...keyFindings(service, siteUser(settings), now), ...termsFindings(service, at("terms")));
@@ -56,8 +56,8 @@ function termsFindings(service: Service, where: Finding["where"]): Finding[] {
     id: "doorbell-terms",
     what: `${service.terms} has no terms in the language ${service.language}`,
     where,
-    why: "Challenges to people with other languages state no terms.",
-    fix: `write ${service.terms}/${service.language}, or change doorbell.language`,
+    why: "People with other languages get challenges without terms.",
+    fix: `Write ${service.terms}/${service.language}, or change doorbell.language`,
   }];
 }
 
@@ -70,7 +70,7 @@ function stateFindings(service: Service, settings: Settings, now: Date): Finding
     id: "doorbell-interrupted",
     what: `The program of ${stuck.length} confirmed ${stuck.length === 1 ? "message" : "messages"} was killed`,
     where: { file: folderOf(service, settings.state.folder) },
-    why: "Nobody knows what it did, so that it is not run again by itself.",
+    why: "It is unknown what the program did, so it is not run again automatically.",
     fix: `countersign doorbell list --service ${service.name}, then release or delete each`,
   }];
 }

@@ -38,7 +38,7 @@ export async function checkGit(context: GitContext): Promise<{ findings: Finding
     const fix = `git config --global --unset-all ${name}; git config --global sendemail.sendmailCmd ${context.shim}`;
     if (!runs) {
       if (context.isServed) continue;
-      const why = "git sends patches itself, so that they are not signed, and their bounces look forged.";
+      const why = "git sends patches itself, so they are not signed, and their bounces look forged.";
       findings.push({ id: "git-smtp", what: `git speaks SMTP with ${value} (${name})`, where: { file }, why, fix });
       continue;
     }

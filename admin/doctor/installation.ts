@@ -169,7 +169,7 @@ function checkRecentLog({ now, findings }: DoctorContext, settings: Settings): v
   if (log !== undefined) findings.push(...checkClock(log, now), ...checkLogged(log, settings, now));
 }
 
-/** Counts mail that did not pass the shim, whose bounces look like forged ones. */
+/** Counts mail that was not sent through the shim, whose bounces look like forged ones. */
 function countSentMail({ options, now, findings, notes }: DoctorContext, settings: Settings): void {
   const mailboxes = options.values("sent");
   const identities = mailboxes.length > 0 ? readableIdentities(settings) : undefined;
@@ -193,7 +193,7 @@ function countSentMail({ options, now, findings, notes }: DoctorContext, setting
       id: "sent-past-shim",
       what: sentence,
       where: { file: mailboxes[0]! },
-      why: "A genuine bounce of mail that did not pass the shim cannot be distinguished from a forged one.",
+      why: "A genuine bounce of mail that was not sent through the shim cannot be distinguished from a forged one.",
       fix: 'Send it through a server that passes it to the shim, or in [incoming]: forged = "mark"',
     });
   }

@@ -18,7 +18,7 @@ export function checkLogged(log: LogFile, settings: Settings, now: Date): Findin
     if (!/ scheme=plain /.test(line.text) || !/ result=sent\b/.test(line.text)) continue;
     return [{
       id: "plain-sent",
-      what: "Mail was sent with the plain sender, while forged bounces are refused",
+      what: "Mail was sent with the plain sender, while forged bounces are rejected",
       where: { file: log.file, line: log.numberOf(line) },
       why: "Its bounce cannot be distinguished from a forged one, unless it returns your header.",
       fix: 'In [incoming]: forged = "spam"; the line\'s note says why the sender was plain',

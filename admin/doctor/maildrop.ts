@@ -55,7 +55,7 @@ export function checkMaildrop({ file, text, mode }: TextFile, programs: Programs
     if (form === "to") {
       add(
         "maildrop-to",
-        "The hook is the target of a to",
+        "The hook is the target of a to statement",
         number,
         "If the hook is missing, maildrop exits 127, and Postfix bounces the message.",
         "Use backticks and set EXITCODE, as in contrib/maildrop/mailfilter-last",
@@ -64,7 +64,7 @@ export function checkMaildrop({ file, text, mode }: TextFile, programs: Programs
     if (form === "cc") {
       add(
         "maildrop-cc",
-        "The hook is the target of a cc",
+        "The hook is the target of a cc statement",
         number,
         "Its status only becomes that of maildrop: delivered mail is delivered again or bounced.",
         "Use backticks, as in contrib/maildrop/mailfilter",
@@ -72,14 +72,14 @@ export function checkMaildrop({ file, text, mode }: TextFile, programs: Programs
     }
     const before = unconditionalTo(lines.slice(0, index));
     if (before !== undefined) {
-      const why = "A to ends the filter, so that the hook never runs.";
+      const why = "A to statement ends the filter, so the hook never runs.";
       add("maildrop-order", "This to precedes the hook", before + 1, why, "Move the hook above it");
     }
   }
   for (const index of unresetCopies(lines)) {
     add(
       "maildrop-exitcode",
-      "A cc leaves its status in EXITCODE",
+      "A cc statement leaves its status in EXITCODE",
       index + 1,
       "If the copy fails, maildrop exits with that status even if the message was delivered, which is then delivered again or bounced.",
       "Add on a later line: EXITCODE=0",

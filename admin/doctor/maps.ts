@@ -115,7 +115,7 @@ async function checkPolicy(path: string, settings: Settings, now: Date, add: Add
     "serve-policy-passes",
     "The policy service accepts an SRS address with a wrong hash",
     path,
-    "The log says why (at=policy): a key cannot be read, or serve uses other settings.",
+    "The log says why (at=policy): a key cannot be read, or serve uses different settings.",
     "countersign log --direction in; systemctl reload countersign",
   );
 }
@@ -134,7 +134,7 @@ async function checkMap(path: string, settings: Settings, now: Date, add: Add): 
     "serve-map-forwarding",
     "The map srs-forward does not rewrite a sender, or srs-back does not reverse it",
     path,
-    "Mail is forwarded with its own sender, and SPF fails. The log says why (at=map), unless serve uses other settings.",
+    "Mail is forwarded with its own sender, and SPF fails. The log says why (at=map), unless serve uses different settings.",
     "countersign log; systemctl reload countersign",
   );
 }

@@ -1,4 +1,4 @@
-/** Asks Exim and qmail what becomes of a bounce to a signed address, with `exim -bt` and qmail-showctl. */
+/** Asks Exim and qmail what happens to a bounce to a signed address, with `exim -bt` and qmail-showctl. */
 import type { Settings } from "../../lib/settings/parse.ts";
 import { canonicalAddress } from "../../lib/settings/identity.ts";
 import { type DoctorContext, readableIdentities } from "./context.ts";

@@ -104,7 +104,7 @@ function checkCall(at: Entry, call: HookCall, { hasDestination, programs }: Post
     );
   }
   if (call.as !== "postfix") {
-    const why = "Postfix bounces on every status other than 0, 71 and 75, so that mail filed as spam (99) is bounced.";
+    const why = "Postfix bounces on every status other than 0, 71 and 75, so mail filed as spam (99) is bounced.";
     add(
       "postfix-caller",
       `The hook is run with --as ${call.as ?? "nothing"}, but the caller is Postfix`,
@@ -114,7 +114,7 @@ function checkCall(at: Entry, call: HookCall, { hasDestination, programs }: Post
     );
   }
   if (!call.delivers && !hasDestination) {
-    const why = "Nothing delivers after the hook here, so that it defers genuine mail.";
+    const why = "Nothing delivers after the hook here, so it defers genuine mail.";
     const fix = "incoming --as postfix --maildir DIR, or --mbox FILE";
     add("postfix-no-destination", "The hook has no destination", at, why, fix);
   }
@@ -231,7 +231,7 @@ function checkLogin(value: Parameters, services: readonly Service[], { srsDomain
       "postfix-login-mismatch",
       `${found[0]} rejects senders in ${srsDomains.join(", ")}`,
       one,
-      "Signed senders do not belong to a login, so that the mail you send is rejected.",
+      "Signed senders do not belong to a login, so the mail you send is rejected.",
       `check_sender_access inline:{${srsDomains.map((domain) => ` ${domain}=OK`).join("")} } before ${found[0]}`,
     );
   }

@@ -46,7 +46,7 @@ export async function checkBounces({ queries, identities }: BouncesContext): Pro
       add(
         "postfix-srs-domain",
         `Postfix does not accept mail for ${domain}`,
-        `It refuses every bounce: Relay access denied. ${
+        `It rejects every bounce: Relay access denied. ${
           similar === undefined
             ? "A domain in mydestination does not include its subdomains."
             : `It accepts ${similar}.`
@@ -112,7 +112,7 @@ async function checkRecipient(kind: AddressClass, domain: string, signed: string
   add(
     "postfix-transport",
     `Postfix passes mail for ${domain} to ${transport}, and not to the service ${own}, which runs the hook`,
-    "Bounces leave this machine, or come back to it in a loop.",
+    "Bounces leave this machine, or return to it in a loop.",
     `transport_maps = inline:{ ${domain}=${own}: }`,
   );
 }

@@ -47,7 +47,7 @@ export function checkPostfixMaps(files: readonly TextFile[], context: MapsContex
   const uses = places.flatMap((place) => mapsIn(place.value, value, context).map((map) => ({ map, place })));
   for (const { map, place } of uses) {
     if (!Object.hasOwn(MAPS, map)) {
-      const fix = `use one of ${Object.keys(MAPS).join(", ")}`;
+      const fix = `Use one of ${Object.keys(MAPS).join(", ")}`;
       add("map-unknown", `${place.name} uses the unknown map ${map}`, place, "Postfix defers all mail.", fix);
     }
     if (/\b(?:tcp:\S*:1000[12]|socketmap:(?!unix:[^,\s}]*countersign)\S*:(?:forward|reverse)\b)/.test(place.value)) {

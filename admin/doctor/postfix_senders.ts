@@ -1,4 +1,4 @@
-/** Asks the tables of Postfix that are queried with the envelope sender what they make of a signed one. */
+/** Asks the tables of Postfix that are queried with the envelope sender how they change a signed one. */
 import type { Finding } from "./finding.ts";
 import { addressKeys, classOf, domainOf } from "./postfix_bounces.ts";
 import type { PostfixQueries } from "./postfix_queries.ts";

@@ -51,7 +51,7 @@ export function checkProcmail({ file, text, mode }: TextFile, programs: Programs
     checkRecipe(recipe, lines, call.as, add);
     const before = recipes.find((one) => one.at < recipe.line && delivers(one));
     if (before !== undefined) {
-      const why = "A delivering recipe without a condition ends the rcfile, so that the hook never runs.";
+      const why = "A delivering recipe without a condition ends the rcfile, so the hook never runs.";
       add("procmail-order", "This recipe precedes the hook", before.line, why, "Move the hook above it");
     }
   }
@@ -59,7 +59,7 @@ export function checkProcmail({ file, text, mode }: TextFile, programs: Programs
     if (!/^\s*EXITCODE\s*=\s*7[57]\b/.test(line)) continue;
     const near = lines.slice(Math.max(0, index - 3), index + 4);
     if (near.some((one) => /^\s*HOST\s*=/.test(one))) continue;
-    const why = "procmail continues and delivers, and the MTA retries or bounces, so that the message arrives twice.";
+    const why = "procmail continues and delivers, and the MTA retries or bounces, so the message arrives twice.";
     add(
       "procmail-exitcode",
       "EXITCODE is set, but procmail does not stop there",

@@ -7,7 +7,7 @@ const FIX = "countersign sandbox";
 
 /** Returns the finding for a sandbox file that exists and cannot be read: the launchers defer all mail. */
 export function unreadable({ path: file, uid }: PathInfo, user = Deno.uid()): Finding {
-  // Only the owner of a file can write it anew; a user of a site must be allowed to read it.
+  // Only the owner of a file can replace it; a user of a site must be allowed to read it.
   const fix = user === 0 || uid === user ? `${FIX} --remove; ${FIX}` : ownershipFix(file, user);
   return {
     id: "sandbox-unreadable",

@@ -132,14 +132,14 @@ function checkAnswer(
   const refused = answers.recipient?.startsWith("550") === true;
   if (settings.incoming.forged !== "refuse") {
     if (!refused) return;
-    const what = `The door refuses a forged address, although incoming.forged is "${settings.incoming.forged}"`;
+    const what = `The door rejects a forged address, although incoming.forged is "${settings.incoming.forged}"`;
     return add("serve-other-settings", what, "It runs with other settings.", "systemctl reload countersign");
   }
   if (refused) return;
   add(
     "serve-door-passes",
     "The door accepts an SRS address with a wrong hash",
-    "Forged bounces are only filed by the hook. The log says why (at=rcpt): a key cannot be read, or serve uses other settings.",
+    "Forged bounces are only filed by the hook. The log says why (at=rcpt): a key cannot be read, or serve uses different settings.",
     "countersign log --direction in; systemctl reload countersign",
   );
 }
@@ -199,7 +199,7 @@ function checkRefuseUnsigned({ file, now, findings, notes }: DoctorContext, sett
     add(
       "refuse-unsigned-plain",
       `refuse_unsigned is set, but the envelope sender of ${identity.address} is never signed`,
-      "It has no srs_domain, so that every genuine bounce is rejected.",
+      "It has no srs_domain, so every genuine bounce is rejected.",
       "Remove refuse_unsigned, or set srs_domain",
     );
   } else if (sender === "plain" || rule.some((one) => one.sender === "plain") || plainLists?.some) {

@@ -23,10 +23,10 @@ export async function checkSubmit(context: DoctorContext, settings: Settings): P
   findings.push(...await certificateFindings(settings, now));
   const backend = parseAuth(auth);
   if (backend === undefined) {
-    const fix = "set submit.auth";
+    const fix = "Set submit.auth";
     findings.push({
       id: "submit-auth-missing",
-      what: "No way to check passwords is configured",
+      what: "No password backend is configured",
       where: at("certificate"),
       why: STOPPED,
       fix,
@@ -36,14 +36,14 @@ export async function checkSubmit(context: DoctorContext, settings: Settings): P
     const trouble = backend.kind === "dovecot" ? await socketTrouble(backend.path) : programs.trouble(backend.path);
     if (trouble !== undefined) {
       const why = "Clients cannot log in: submitd answers 454.";
-      const fix = backend.kind === "dovecot" ? "see contrib/submitd/dovecot.conf" : "install it, or change submit.auth";
+      const fix = backend.kind === "dovecot" ? "See contrib/submitd/dovecot.conf" : "Install it, or change submit.auth";
       findings.push({ id: "submit-auth-unusable", what: `${backend.path} ${trouble}`, where: at("auth"), why, fix });
     }
   }
   const unsigned = settings.unconfigured === "pass" && settings.identity.length === 0;
   const own = user_settings !== "" || backend?.kind === "file" || unsigned;
   if (!own && !settings.identity.some((one) => one.logins.length > 0)) {
-    const fix = "set identity.logins, or submit.user_settings";
+    const fix = "Set identity.logins, or submit.user_settings";
     findings.push({
       id: "submit-no-identity",
       what: "No identity belongs to a login",
@@ -63,7 +63,7 @@ async function certificateFindings(settings: Settings, now: Date): Promise<Findi
     const days = Math.floor((end - now.getTime()) / 86_400_000);
     if (days >= MIN_DAYS) return [];
     const what = days < 0
-      ? `The certificate has expired ${-days} ${days === -1 ? "day" : "days"} ago`
+      ? `The certificate expired ${-days} ${days === -1 ? "day" : "days"} ago`
       : `The certificate expires in ${days} ${days === 1 ? "day" : "days"}`;
     const why = days >= 0 ? "Clients will refuse to connect." : "Clients refuse to connect.";
     return [{
@@ -71,7 +71,7 @@ async function certificateFindings(settings: Settings, now: Date): Promise<Findi
       what,
       where: { file: certificate },
       why,
-      fix: "renew it, then systemctl reload countersign-submit",
+      fix: "Renew it, then systemctl reload countersign-submit",
     }];
   } catch (error) {
     if (error instanceof Fail) {

@@ -137,8 +137,8 @@ async function certificateFindings(
     throw error;
   }
   if (served !== undefined && timingSafeEqual(served, configured)) return [];
-  const why = "It was probably renewed, and the previous one is in use until it expires.";
-  const what = `submitd serves another certificate at ${text} than the one in the file`;
+  const why = "It was probably renewed, but submitd still uses the previous one.";
+  const what = `The certificate that submitd uses at ${text} is not the one in the file`;
   return [{ id: "submit-certificate-stale", what, where: { file: certificate }, why, fix: RELOAD }];
 }
 
@@ -155,7 +155,7 @@ async function checkLogins(
     const reply = await session.say(`AUTH PLAIN ${btoa(`\0${user}\0${password}`)}`);
     times.push(performance.now() - begun);
     if (/^235 /.test(reply)) {
-      const why = "Everybody can send mail through this server.";
+      const why = "Anybody can send mail through this server.";
       add("submit-password-ignored", `The login ${user} was accepted with a random password`, why, "Check submit.auth");
       return;
     }
@@ -182,7 +182,7 @@ async function checkLogins(
   add(
     "submit-login-timing",
     what,
-    "The time of a reply tells whether a user exists.",
+    "The time that a reply takes reveals whether a user exists.",
     "Check the program in submit.auth",
   );
 }

@@ -3,7 +3,7 @@ import { canonicalAddress } from "../../lib/settings/identity.ts";
 import { json, plain, rows } from "../terminal.ts";
 import type { IncomingExplanation } from "./incoming.ts";
 
-/** What to do if a list or a service refused the envelope sender. */
+/** What to do if a list or a service rejected the envelope sender. */
 export interface Hint {
   readonly said: string;
   /** Who refused it, such as a mailing list. */

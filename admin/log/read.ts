@@ -1,4 +1,4 @@
-/** Reads a log, and with a signal also the lines that are written to it meanwhile. */
+/** Reads a log, and, with a signal, also the lines that are written to it later. */
 import { Fail, reason } from "../../lib/fail.ts";
 
 /** How often a followed log is checked for new lines. */

@@ -63,7 +63,7 @@ function sections(tally: Tally): string[] {
       ["deferred", tally.doorDeferred, ""],
     ]),
     ...tally.backscatter.total === 0 ? [] : section(
-      "Domains that sent most bounces of mail that is not yours",
+      "Domains that sent the most bounces of mail that is not yours",
       tally.backscatter.top(MAX_DOMAINS).map(({ word, count }) => [plain(word), count, ""]),
     ),
   ];

@@ -66,7 +66,7 @@ export class Seen {
 
   /** Adds a message, or notes that it is still there. */
   add(unique: string, today: number): void {
-    // A name that would not be one line is judged anew each time.
+    // A name that would not be one line is judged again each time.
     if (!unique.includes("\n")) this.#days.set(unique, today);
   }
 

@@ -23,15 +23,13 @@ const [BEGIN, END] = [
 /** Commands with their own manual pages. */
 const PAGES: Record<string, string> = { shim: "shim 1", incoming: "incoming 8" };
 
-/** Tables that may be repeated. */
-
 /** The pages with a generated part, and the functions that generate it. */
 export const MADE: Record<string, () => Promise<string[]> | string[]> = {
   "countersign.1": async () => [...(await commands()).flatMap(section), ...jsonReference(), ...findings()],
   "countersign.conf.5": settings,
 };
 
-/** Returns the text of a page with its part generated anew. */
+/** Returns the text of a page with its generated part updated. */
 export async function page(name: string): Promise<string> {
   const text = Deno.readTextFileSync(new URL(`../../contrib/man/${name}`, import.meta.url));
   const [begin, end] = [text.indexOf(BEGIN), text.indexOf(END)];

@@ -12,17 +12,18 @@ import { HOME } from "./installed.ts";
 import { GUIDES } from "./documents.ts";
 
 const HELP = `Usage: deno task deb [FILE]
-Build the Debian package dist/countersign_${VERSION}_all.deb, or FILE, from what deno task install makes. It needs dpkg-deb
-and gzip. DEBFULLNAME and DEBEMAIL name the maintainer; SOURCE_DATE_EPOCH makes the package reproducible.
+Builds the Debian package dist/countersign_${VERSION}_all.deb, or FILE, from what deno task install makes. It needs
+dpkg-deb and gzip. DEBFULLNAME and DEBEMAIL name the maintainer; SOURCE_DATE_EPOCH makes the package reproducible.
 
-The package contains no Deno: it looks for /usr/lib/countersign/deno, /usr/local/bin/deno, /usr/bin/deno, then in PATH.`;
+The package contains no Deno. Its programs use /usr/lib/countersign/deno, /usr/local/bin/deno, /usr/bin/deno, or deno in
+PATH.`;
 
 const DESCRIPTION = `sign the mail you send, and recognize forged bounces
  Countersign gives each message that you send an envelope sender (SRS or prvs)
  and a header field that only you could have made. A bounce that returns
- either of them is delivered; all other bounces are forged, and are filed as
- spam or rejected. It works with mutt and other programs that call sendmail,
- and with Postfix, Exim, qmail, Sendmail and OpenSMTPD.
+ either of them is delivered; forged bounces are filed as spam or rejected.
+ It works with mutt and other programs that call sendmail, and with Postfix,
+ Exim, qmail, Sendmail and OpenSMTPD.
  .
  This package requires Deno ${Deno.version.deno} or later, which is not in Debian and has to
  be installed separately: as /usr/local/bin/deno, /usr/bin/deno, or with a

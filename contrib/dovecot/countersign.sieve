@@ -1,4 +1,4 @@
-# /etc/dovecot/sieve/countersign.sieve, which runs before each user's own script. Mail that a person sends to an unsigned
+# /etc/dovecot/sieve/countersign.sieve runs before each user's own script. Mail that a person sends to an unsigned
 # address does not start the hook.
 require ["vnd.dovecot.filter", "envelope", "fileinto", "mailbox"];
 

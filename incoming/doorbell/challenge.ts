@@ -62,7 +62,7 @@ function textOf(service: Service, cookie: Cookie, request: Request, terms: strin
     : `To confirm that you sent it, write to ${service.address}, with these two words in the\nSubject:\n\n` +
       `    ${service.subject_tag} ${printCookie(cookie)}`;
   const parts = [
-    `A message in your name has reached ${service.address}. It is held until you confirm it:`,
+    `A message from your address has arrived at ${service.address}. It is held until you confirm it:`,
     quotedLines(request).map((line) => `> ${line}`).join("\n"),
     how,
     `If you did not send it, ignore this message. Without your confirmation nothing is done, and the held message\n` +
@@ -148,6 +148,6 @@ export function languagesOf(header: Header): string[] {
     return { tag: tag?.toLowerCase(), q: Number(q ?? 1), nth };
   });
   const sorted = found.filter(({ tag, q }) => tag !== undefined && q > 0).sort((a, b) => b.q - a.q || a.nth - b.nth);
-  // The language without its region is better than another one.
+  // The language without its region is better than a different language.
   return [...new Set(sorted.flatMap(({ tag }) => [tag!, tag!.split("-")[0]!]))];
 }

@@ -60,7 +60,7 @@ export function whomToAsk(
   const passed = author !== undefined && results.dmarc === author.domain.toLowerCase();
   const address = given ??
     (author !== undefined && (passed || belongs(author, envelopeSender, identities)) ? author : envelopeSender);
-  // With an address of its own, the caller may not know the envelope.
+  // A caller that gives an address may not know the envelope.
   const bare = given !== undefined && sender === undefined ? { ...envelope, sender: canonical(given) } : envelope;
   if (address === undefined) return { not: automatic(bare, header) ?? "its sender is not well formed" };
   const trusted = passed || results.spf !== undefined && results.spf === envelopeSender?.domain.toLowerCase();

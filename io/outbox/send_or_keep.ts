@@ -104,7 +104,7 @@ class Draft implements Disposable {
   async keep(change: (entry: OutboxEntry) => OutboxEntry): Promise<string> {
     const { identities, clock, signal } = this.context;
     const locked = await this.written();
-    // Whoever sent the signal assumes that the message was not sent.
+    // The sender of the signal assumes that the message was not sent.
     if (signal.aborted && !this.#kept) throw new Fail("temporary", "Stopped by a signal; nothing is sent");
     const size = locked.file.statSync().size;
     this.#entry = change(this.#entry ?? plannedEntry(this.planned, identities, size, clock()));

@@ -190,7 +190,7 @@ function look(outbox: string, id: string): Listed | undefined {
   }
 }
 
-/** Locks an entry of the queue and reads its state anew. @returns undefined if it is gone, damaged, or locked */
+/** Locks an entry of the queue and reads its state again. @returns undefined if it is gone, damaged, or locked */
 export function lockEntry(outbox: string, id: string): { locked: LockedEntry; entry: OutboxEntry } | undefined {
   const path = `${outbox}/queue/${id}`;
   const file = tryLock(`${path}/message`);

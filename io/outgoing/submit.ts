@@ -99,7 +99,7 @@ async function sendNow({ settings, abort, hear }: Submission, planned: Plan, mes
 async function keepable({ settings, abort, hear }: Submission, planned: Plan, message: Message): Promise<Handled> {
   const { sendOrKeep } = await import("../outbox/send_or_keep.ts");
   const { outboxContext } = await import("../outbox/context.ts");
-  // Whoever writes offline need not hear that the server cannot be reached: the message is kept.
+  // A user who writes offline need not be told that the server cannot be reached: the message is kept.
   const { held, release } = holdBack(hear);
   try {
     const handled = await sendOrKeep(outboxContext(settings, abort, () => {}), planned, message, held);

@@ -41,14 +41,14 @@ export const DOORBELL = {
   ),
   language: text(
     "en",
-    "The language of the terms for people whose message does not name one of the others (Accept-Language, " +
+    "The language of the terms for people whose message names no available language (Accept-Language, " +
       "Content-Language).",
     language,
   ),
   confirm: oneOf(
     ["reply", "subject"],
     "reply",
-    "How people confirm: by a `reply` to the challenge, or by typing what it states into the `subject`.",
+    "How people confirm: by a `reply` to the challenge, or by typing the two words that it states into the `subject`.",
   ),
   subject_tag: text(
     "confirm",
@@ -65,22 +65,22 @@ export const DOORBELL = {
     0,
     3650,
     0,
-    "Number of days for which a confirmed address is not asked again. **This is a gate against spam and proves nothing**, " +
+    "Number of days for which a confirmed address is not challenged again. **This keeps spam out but proves nothing**, " +
       "because anybody can write the address into From.",
   ),
   remember_ok: flag(
     false,
-    "Also run the program for remembered addresses, without asking. Otherwise each of its messages must be confirmed.",
+    "Run the program for remembered addresses without a challenge. Otherwise each message must be confirmed.",
   ),
   i_know: flag(
     false,
-    "Allow the service to have the address of an identity. **Asking everybody who writes to a person doubles the mail, " +
-      "and most questions go to victims of forgery.**",
+    "Allow the service to have the address of an identity. **Challenging everybody who writes to a person doubles the " +
+      "mail, and most challenges go to victims of forgery.**",
   ),
   trust_results: text(
     "",
     "The host whose Authentication-Results are trusted, by the name that it writes into them; it must add the field to " +
-      "all mail. Then only those are asked for whom it shows a pass of DMARC or SPF.",
+      "all mail. A challenge is then sent only if they show a pass of DMARC or SPF.",
     domain,
   ),
   hourly: number(1, 10_000, 60, "Maximum number of challenges in an hour. Further requests are challenged later."),
@@ -88,7 +88,7 @@ export const DOORBELL = {
     1,
     10_000,
     1000,
-    "Maximum number of held messages. Beyond it, the oldest of the domain that has most is deleted.",
+    "Maximum number of held messages. Beyond it, the oldest message of the domain with the most messages is deleted.",
   ),
   max_bytes: number(
     10_000,
@@ -100,7 +100,7 @@ export const DOORBELL = {
     1,
     86_400,
     900,
-    "Timeout of the program in seconds. A message whose program is killed is kept, and is not tried again.",
+    "Timeout of the program in seconds. A message whose program is killed is kept, and the program is not run again.",
   ),
 };
 

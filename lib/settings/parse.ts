@@ -41,7 +41,7 @@ export function printServer({ hostname, port }: ReturnType<typeof serverOf>): st
   return `${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`;
 }
 
-/** The location of the settings file, and the home folder that `~` means. */
+/** The location of the settings file, and the home directory that `~` means. */
 export interface ConfigSource {
   /** The settings file, absolute. */
   readonly file: string;

@@ -37,8 +37,8 @@ export interface Permission {
  *
  * Environment variables are not restricted, because every child process gets all of them anyway.
  *
- * @param place the settings file and the home folder; paths below home are written with `~` if the file is that of a
- *   site, outside the home folder
+ * @param place the settings file and the home directory; paths below home are written with `~` if the file is that of a
+ *   site, outside the home directory
  * @param real resolves symbolic links; Deno requires permission for both names
  * @param groupWritable returns whether the group of a file can write it; then the group must be checked
  * @returns the permissions without duplicates, ordered by program, right and thing
@@ -53,9 +53,9 @@ export function permissions(
   const { transport, outbox, incoming, challenge, tag } = settings;
   const accounts = accountsIn(settings);
   const given: Permission[] = [];
-  // In the settings of a site, paths below home refer to the home folder of each user.
+  // In the settings of a site, paths below home refer to the home directory of each user.
   const shared = home !== "" && !file.startsWith(`${home}/`);
-  // The launcher resolves paths below each user's home folder.
+  // The launcher resolves paths below each user's home directory.
   const bothNames = (path: string) => [path, shared && path !== below(path, home) ? path : real(path)];
   const give = (program: Permission["program"], right: Right, ...things: string[]) => {
     const named = things.filter((thing) => thing !== "");

@@ -48,8 +48,8 @@ const SCHEMES = ["srs", "prvs", "plain"] as const satisfies readonly Scheme[];
 /** Settings outside any table, which come first in the file. */
 export const TOP = {
   since: date(
-    "The date on which your mail began to be signed, such as 2026-11-20. For `incoming.grace` days from this date " +
-      "forged bounces are only marked, because earlier mail was not signed.",
+    "The date from which your mail is signed, such as 2026-11-20. For `incoming.grace` days from this date forged " +
+      "bounces are only marked, because earlier mail was not signed.",
   ),
   sender: oneOf(
     SCHEMES,
@@ -133,8 +133,8 @@ export const REPEATED = {
   account: {
     name: text(
       undefined,
-      "The name of the account in messages and in the log. Repeat `[[account]]` for each submission server; this requires " +
-        '`transport.via = "smtp"`, and the settings of the server are here and not in `[transport]`.',
+      "The name of the account in messages and in the log. Repeat `[[account]]` for each submission server, with " +
+        '`transport.via = "smtp"`; the settings of the server are then here and not in `[transport]`.',
       accountName,
     ),
     from: words(
@@ -185,8 +185,8 @@ export const TABLES = {
     lookup: path(
       "",
       "The socket at which `countersign serve` answers lookups. Shim and hook use it instead of using files if " +
-        "this or `redis` is set. Default with `redis`: `lookup` in `serve.socket_folder`. In a folder of its own, users " +
-        "can be allowed to ask without access to the sockets `door` and `sign`.",
+        "this or `redis` is set. Default with `redis`: `lookup` in `serve.socket_folder`. Put it into a folder " +
+        "of its own to let users query it without access to the sockets `door` and `sign`.",
     ),
   },
   srs: {
@@ -305,8 +305,8 @@ export const TABLES = {
   challenge: {
     answer: flag(
       false,
-      "Answer challenges (qsecretary, ezmlm, TMDA, qconfirm, Sympa) about messages that you sent. **Each answer enters " +
-        "you into the contract that the challenge states, about that message.**",
+      "Answer challenges (qsecretary, ezmlm, TMDA, qconfirm, Sympa) about messages that you sent. **By each " +
+        "answer you accept the contract that the challenge states, for that message.**",
     ),
     lists: words(
       ["qmail@list.cr.yp.to", "log@list.cr.yp.to", "dns@list.cr.yp.to", "ezmlm@list.cr.yp.to"],
@@ -421,7 +421,7 @@ export const TABLES = {
     exclude: words(
       [],
       "Sender domains that are not rewritten, such as those for which SPF lists this host: " +
-        '`["example.org", "*.example.org"]`. Identities and their SRS domains never are.',
+        '`["example.org", "*.example.org"]`. Identities and their SRS domains are never rewritten.',
       domains,
     ),
     hash_length: number(

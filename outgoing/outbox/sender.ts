@@ -1,4 +1,4 @@
-/** Signs the envelope sender of an entry of the outbox anew, with the key that signs at the time of the attempt. */
+/** Signs the envelope sender of an outbox entry again, with the key that signs at the time of the attempt. */
 import type { Address } from "../../lib/address.ts";
 import { canonical } from "../../lib/address.ts";
 import type { Settings } from "../../lib/settings/parse.ts";

@@ -11,7 +11,7 @@ import { runCheckPassword } from "./checkpassword.ts";
 export interface Authenticated {
   /** The login; Dovecot may have changed it, for example to lower case. */
   readonly login: string;
-  /** The home folder of a virtual user in the file of logins; otherwise empty. */
+  /** The home directory of a virtual user in the file of logins; otherwise empty. */
   readonly home: string;
 }
 
@@ -58,7 +58,7 @@ function credentialsOf(user: string, password: string): Credentials | undefined 
   return checked(decodeLatin1(utf8(user)), decodeLatin1(utf8(password)));
 }
 
-/** Whoever could send as root, and try passwords of root, would have a target that every system has. */
+/** If root could log in, its password would be a target that every system has. */
 function allowed(found: Authenticated, user: string): Authenticated | undefined {
   return /^(?:root|0+)(?:@|$)/i.test(found.login) || /^(?:root|0+)$/.test(user) ? undefined : found;
 }

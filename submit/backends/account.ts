@@ -2,6 +2,6 @@
 export interface Account {
   /** The name of the user. */
   readonly user: string;
-  /** The home folder, if it is not that of the user; otherwise empty. */
+  /** The home directory, if it is not that of the user; otherwise empty. */
   readonly home: string;
 }

@@ -194,7 +194,7 @@ export class Service {
   }
 }
 
-/** Returns the error with which a command is refused. */
+/** Returns the error with which a command is rejected. */
 function refusal(check: () => void): Error | null {
   try {
     check();

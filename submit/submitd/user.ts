@@ -22,7 +22,7 @@ export function submitterOf({ login, home }: Authenticated, own: Settings): Subm
   }
   if (file === undefined) {
     const identities = loadIdentities(own).filter((one) => one.logins?.includes(login));
-    if (identities.length === 0) throw new DataRejected("550 5.7.1", "No address belongs to this login");
+    if (identities.length === 0) throw new DataRejected("550 5.7.1", "This login may not send as any address");
     return { settings: own, identities, login };
   }
   const settings = loadSettings({ file, home: home || folderOf(file) });

@@ -323,7 +323,7 @@ Deno.test("what would be refused is mentioned only if the settings refuse someth
   const all = { forged: true, unsigned: true };
   const text = (refuses: typeof all) => auditText({ ...hostile(), unsigned: 3, refuses });
   assert.doesNotMatch(text({ forged: false, unsigned: false }), /refuse|reject/i);
-  assert.match(text({ ...all, unsigned: false }), /^The door would refuse 28 during the SMTP session, 0\.9 % of/m);
+  assert.match(text({ ...all, unsigned: false }), /^The door would reject 28 during the SMTP session, 0\.9 % of/m);
   assert.match(text({ ...all, forged: false }), /^identity\.refuse_unsigned would reject 3: /m);
   assert.doesNotMatch(text({ ...all, forged: false }), /The door/);
 });
@@ -545,7 +545,7 @@ const wrong: [string[], number, RegExp][] = [
   [[], 64, /^audit: No mailbox given: countersign audit/],
   [["box", "--htlm", "x"], 64, /Unknown option "--htlm": did you mean --html\?/],
   [["box", "--address", "greg"], 64, /has no @/],
-  [["box", "--address", GREG, "--config", "x"], 64, /--address has no meaning with --config/],
+  [["box", "--address", GREG, "--config", "x"], 64, /--address cannot be combined with --config/],
   [["box", "--html", "none/page.html"], 74, /^audit: none\/page\.html: Page cannot be written: /],
   [["box", "--sent", "none"], 66, /^audit: none: Sent mail cannot be read: No such file/],
   [["none"], 66, /^audit: none: Mailbox cannot be read: No such file/],

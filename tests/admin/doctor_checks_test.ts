@@ -148,10 +148,13 @@ table(
     "1 RETURNCODE is not compared with 0",
     "1 EXITCODE is not set to 75",
   ],
-  [`to "|${HOOK} --as maildrop --maildir M"\n`, "1 The hook is the target of a to"],
-  [`cc "|${HOOK} --as maildrop"\nEXITCODE=0\n`, "1 The hook is the target of a cc"],
+  [`to "|${HOOK} --as maildrop --maildir M"\n`, "1 The hook is the target of a to statement"],
+  [`cc "|${HOOK} --as maildrop"\nEXITCODE=0\n`, "1 The hook is the target of a cc statement"],
   [`to Maildir\nxfilter "${HOOK} --as filter"\n`, "1 This to precedes the hook"],
-  [`xfilter "${HOOK} --as filter"\ncc "!ann@example.net"\nto Maildir\n`, "2 A cc leaves its status in EXITCODE"],
+  [
+    `xfilter "${HOOK} --as filter"\ncc "!ann@example.net"\nto Maildir\n`,
+    "2 A cc statement leaves its status in EXITCODE",
+  ],
   ['\nxfilter "/nowhere/incoming --as filter"\n', "2 /nowhere/incoming does not exist"],
 );
 

@@ -171,10 +171,10 @@ Deno.test("with via = maildir nothing is sent", async () => {
 
 /** [arguments of doctor, error message] */
 const USAGE: [string[], RegExp][] = [
-  [["--to", "x@example.net"], /^doctor: Option --to has no meaning without --loop$/m],
-  [["--wait", "5"], /^doctor: Option --wait has no meaning without --loop$/m],
-  [["--address", "greg@example.org"], /^doctor: Option --address has no meaning without --loop$/m],
-  [["--host", "192.0.2.1"], /^doctor: Option --host has no meaning without --dns$/m],
+  [["--to", "x@example.net"], /^doctor: Option --to requires --loop$/m],
+  [["--wait", "5"], /^doctor: Option --wait requires --loop$/m],
+  [["--address", "greg@example.org"], /^doctor: Option --address requires --loop$/m],
+  [["--host", "192.0.2.1"], /^doctor: Option --host requires --dns$/m],
   [["--loop", "--wait", "0"], /^doctor: Option --wait is "0", not a number of seconds such as 60$/m],
   [["--loop", "--wait", "1h"], /^doctor: Option --wait is "1h", not a number/m],
   [["--loop", "--to", "nobody"], /^doctor: .*"nobody" has no @/m],

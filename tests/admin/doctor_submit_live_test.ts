@@ -71,9 +71,9 @@ Deno.test("another certificate than the one in the file, and TLS on the wrong po
   const { cert, key } = await authority.leaf("DNS:localhost");
   home.write("cert.pem", cert);
   home.write("key.pem", key, 0o600);
-  const what = "submit-certificate-stale: submitd serves another certificate at";
+  const what = "submit-certificate-stale: The certificate that submitd uses at";
   const all = await found(home, ...both(one));
-  assert.deepEqual(all.map((line) => line.replace(/ at \S+ than the one in the file$/, " at")), [what, what]);
+  assert.deepEqual(all.map((line) => line.replace(/ at \S+ is not the one in the file$/, " at")), [what, what]);
   const [swapped] = await found(home, `listen_tls = ["127.0.0.1:${one.port}"]`, "listen = []");
   assert.match(swapped!, /^submit-address-silent: submitd cannot be reached at /);
 });

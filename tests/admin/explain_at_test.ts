@@ -78,8 +78,8 @@ Deno.test("explain --at: wrong usage", async () => {
   const config = ["--config", home.source.file];
   const wrong: [string[], RegExp][] = [
     [["--at", "mail"], /Option --at is "mail", not rcpt or data/],
-    [["--at", "rcpt", "--as", "qmail"], /--as has no meaning with --at/],
-    [["--out", "--at", "rcpt", "--", "x"], /--at has no meaning with --out/],
+    [["--at", "rcpt", "--as", "qmail"], /--as cannot be combined with --at/],
+    [["--out", "--at", "rcpt", "--", "x"], /--at cannot be combined with --out/],
     [["--at", "rcpt", "--recipient", PLAIN], /Envelope is unknown: use --sender/],
     [["--at", "data", "--sender", "<>"], /Envelope is unknown: use --recipient/],
   ];

@@ -347,7 +347,7 @@ const wrong: [string[], number, RegExp][] = [
   [["--as", "exim"], 64, /Option --as "exim" is not one of qmail, /],
   [["--", "-t"], 64, /Unknown argument "-t"/],
   [["--out"], 64, /explain --out -- -t/],
-  [["--out", "--sender", "", "--", "-t"], 64, /--sender has no meaning with --out/],
+  [["--out", "--sender", "", "--", "-t"], 64, /--sender cannot be combined with --out/],
   [["/nonexistent/mail"], 74, /: \/nonexistent\/mail: File cannot be read/],
   [["/"], 74, /^explain: \/: File cannot be read: Is a directory/m],
   [["--config", "/nonexistent/c"], 78, /: \/nonexistent\/c: Settings file does not exist: countersign init/],

@@ -76,7 +76,7 @@ Deno.test("init --submit: errors, and --print, write nothing", async () => {
   const cert = ["--certificate", "~/tls/fullchain.pem"];
   for (
     const [args, code, message] of [
-      [["--submit", "--yes", "--via", "smtp"], 64, /^init: Option --via has no meaning with --submit\n$/],
+      [["--submit", "--yes", "--via", "smtp"], 64, /^init: Option --via cannot be combined with --submit\n$/],
       [["--yes", "--certificate", "x"], 64, /^init: Option --certificate needs --submit\n$/],
       [["--submit", ...cert], 64, /^init: Standard input is not a terminal: give --yes or --print\n$/],
       [["--submit", "--yes", ...cert, "--auth", "pam"], 64, /^init: "pam" is not file:PATH, dovecot:SOCKET or/],

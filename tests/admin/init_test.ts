@@ -301,7 +301,7 @@ onTerminal(
     await terminal.type("greg");
     await terminal.press("Enter");
     // Nothing is filled in, so that y is the whole answer.
-    await terminal.shows(/accepts the contract that it states \(y\/N\): *$/m);
+    await terminal.shows(/accept the contract that they state \(y\/N\): *$/m);
     await terminal.type("maybe");
     await terminal.press("Enter");
     await terminal.shows(/"maybe" is not yes or no/);

@@ -36,9 +36,9 @@ async function sentMail(): Promise<Home> {
 
 const COUNTS = { total: 5, signed: 2, unsigned: 1, unknown: 2 };
 const SENTENCE =
-  "Of 5 messages that you sent in the last 30 days, 2 left with a tag, 1 without one, and 2 did not pass the shim.";
+  "Of 5 messages that you sent in the last 30 days, 2 left with a tag, 1 without one, and 2 were not sent through the shim.";
 
-Deno.test("audit --sent counts mail that did not pass the shim", async () => {
+Deno.test("audit --sent counts mail that was not sent through the shim", async () => {
   using home = await sentMail();
   const before = snapshot(home.path);
   const json = await countersign(home, ["audit", "--json", "--sent", "Sent", "box"]);
@@ -64,7 +64,7 @@ Deno.test("doctor --sent counts it too, and reports it only then", async () => {
   assert.deepEqual(await ask("--sent", "Sent"), [[SENTENCE], []]);
   assert.deepEqual(await ask(), [[], []]);
   for (const name of ["phone1", "phone2"]) Deno.removeSync(`${home.path}/Sent/cur/${name}`);
-  const clean = SENTENCE.replace("5", "3").replace("2 did", "0 did");
+  const clean = SENTENCE.replace("5", "3").replace("2 were", "0 were");
   assert.deepEqual(await ask("--sent", "Sent"), [[], [clean]]);
   const [, [note = ""]] = await ask("--sent", "nowhere") as [string[], string[]];
   assert.match(note, /^nowhere is not counted: /);
@@ -73,17 +73,17 @@ Deno.test("doctor --sent counts it too, and reports it only then", async () => {
 Deno.test("mail is not counted where countersign serve remembers what left", async () => {
   using home = await sentMail();
   home.settings(`${OUT}[state]\nlookup = "/run/countersign/lookup"\n`);
-  const audit = await countersign(home, ["audit", "--json", "Maildir", "--sent", "Sent"]);
+  const audit = await countersign(home, ["audit", "--json", "box", "--sent", "Sent"]);
   const { recentlySent, notCounted } = conforms("audit --json", JSON.parse(audit.stdout));
   assert.deepEqual([recentlySent, notCounted?.slice(0, 30)], [undefined, "The sent mail is not counted, "]);
-  const text = await countersign(home, ["audit", "Maildir", "--sent", "Sent"]);
+  const text = await countersign(home, ["audit", "box", "--sent", "Sent"]);
   assert.match(
     text.stdout,
     /^The sent mail is not counted, because what left is remembered by countersign serve\. Bounces /m,
   );
   const doctor = await countersign(home, ["doctor", "--sent", "Sent"]);
   assert.match(doctor.stdout, /The sent mail is not counted, because what left is remembered by countersign serve/);
-  assert.doesNotMatch(doctor.stdout, /did not pass the shim/);
+  assert.doesNotMatch(doctor.stdout, /was not sent through the shim/);
 });
 
 Deno.test("mail is not counted where the index cannot be read", async () => {
@@ -98,5 +98,5 @@ Deno.test("mail is not counted where the index cannot be read", async () => {
   assert.match(notCounted, /^The sent mail is not counted: .*\/sent: Index of sent mail cannot be read: /);
   const doctor = await countersign(home, ["doctor", "--sent", "Sent"]);
   assert.match(doctor.stdout, /^Note: The sent mail is not counted: /m);
-  assert.doesNotMatch(doctor.stdout, /did not pass the shim/);
+  assert.doesNotMatch(doctor.stdout, /was not sent through the shim/);
 });

@@ -106,7 +106,7 @@ At the door of serve
   accepted      1  genuine 1
   deferred      1
 
-Domains that sent most bounces of mail that is not yours
+Domains that sent the most bounces of mail that is not yours
   mx.far.example      3
   host.example        1
   spam.example        1

@@ -183,10 +183,14 @@ Deno.test("a message of a remembered address whose program fails stays queued, a
 Deno.test("the doorbell refuses to run in front of a person's address, unless they know what they do", async () => {
   using home = serviceHome();
   const greg = "greg@example.org";
-  oneLine(await ring(home, ANN, greg, request()), 75, /^doorbell: .* own address.*doorbell\.i_know = true\n$/);
+  oneLine(
+    await ring(home, ANN, greg, request()),
+    75,
+    /^doorbell: .* address of an identity.*doorbell\.i_know = true\n$/,
+  );
   const config = home.read(".config/countersign/config.toml");
   home.write(".config/countersign/config.toml", config.replace(`address = "${SVC}"`, `address = "${greg}"`));
-  oneLine(await ring(home, ANN, greg, request()), 75, /own address/);
+  oneLine(await ring(home, ANN, greg, request()), 75, /address of an identity/);
   assert.deepEqual([heldCount(home), home.mails("out").length], [0, 0]);
   home.write(
     ".config/countersign/config.toml",

@@ -74,10 +74,10 @@ const CASES: [check: CheckSender, login: string, sender: string, lines: string[]
   ["identities", "me", "eve@example.com", ["From:"], /^"eve@example\.com" is not one of your addresses$/],
   ["identities", "me", "me@example.org", ["From:", "From: eve@example.com"], /^"eve@example\.com" is not/],
   ["identities", "me", "me@example.org", ["From:", "From: me@example.org"], "yes"],
-  ["identities", "me", "me@example.org", ["Resent-From:", "From: me@example.org"], /Resent-From names nobody/],
+  ["identities", "me", "me@example.org", ["Resent-From:", "From: me@example.org"], /Resent-From contains no address/],
   ["identities", "me", "me@example.org", ["From: me@example.org, eve@example.com", "Sender:"], /^"eve@example\.com"/],
-  ["identities", "me", "me@example.org", ["From: <me@example.org"], /the field From names nobody/],
-  ["identities", "me", "me@example.org", ["From: undisclosed:;"], /names nobody/],
+  ["identities", "me", "me@example.org", ["From: <me@example.org"], /the field From contains no address/],
+  ["identities", "me", "me@example.org", ["From: undisclosed:;"], /contains no address/],
   ["identities", "me", "me@example.org", ["Resent-From: me@example.org", "From: eve@example.com"], "yes"],
   [
     "identities",
@@ -91,7 +91,7 @@ const CASES: [check: CheckSender, login: string, sender: string, lines: string[]
     "me",
     "me@example.org",
     ["Resent-From: (", "From: me@example.org"],
-    /the field Resent-From names nobody/,
+    /the field Resent-From contains no address/,
   ],
   [
     "identities",

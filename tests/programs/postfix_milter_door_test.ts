@@ -118,7 +118,7 @@ test("the door of Postfix rejects forged mail, and what it cannot reject reaches
     await until("greg's", () => host.inbox().length > count, () => host.trouble() + far.log);
     await until("ann's", () => host.inbox(ANN).length === 1, () => host.trouble() + far.log);
     count++;
-    assert.match(far.log, /452 4\.5\.3 A bounce has one recipient at a time/);
+    assert.match(far.log, /452 4\.5\.3 Bounces are accepted for one recipient at a time/);
     await until("the end", async () => await far.queued() === 0, () => far.log);
     assert.deepEqual([host.inbox().length, host.inbox(ANN).length], [count, 1]);
   });

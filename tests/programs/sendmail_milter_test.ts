@@ -58,7 +58,7 @@ test("Sendmail with a role for each port", async (t) => {
     assert.match(await client.say(`RCPT TO:<${plain}>`), /^250/);
     assert.match(
       await client.say(`RCPT TO:<${ANN}@example.org>`),
-      /^452 4\.5\.3 .*A bounce has one recipient at a time/,
+      /^452 4\.5\.3 .*Bounces are accepted for one recipient at a time/,
     );
   });
 

@@ -134,7 +134,7 @@ test("docs/submission.md, from a working shim to a message of a phone", async (t
   await t.step("a login that no identity lists cannot send", async () => {
     await shell(add.replace(/greg$/m, "ann"), "hers\n");
     const { session } = await send("--auth-user ann", "hers");
-    assert.match(session, /<~\* 550 5\.7\.1 No address belongs to this login/);
+    assert.match(session, /<~\* 550 5\.7\.1 This login may not send as any address/);
   });
 
   await t.step("the server behind is away: the client keeps the message, or the outbox does", async () => {

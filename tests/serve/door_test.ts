@@ -153,7 +153,7 @@ Deno.test("no bounce is rejected where a condition for rejecting is missing", as
 });
 
 Deno.test("a second recipient of a bounce is deferred if one of the two is an identity and rejection is possible", async () => {
-  const [later, other] = ["y452 4.5.3 A bounce has one recipient at a time\0", "jo@b.example"];
+  const [later, other] = ["y452 4.5.3 Bounces are accepted for one recipient at a time\0", "jo@b.example"];
   const rows: [boolean, string, string[], string[]][] = [
     [true, "", [PLAIN, "ann@example.org"], ["c", later]],
     [true, "", [PLAIN, other], ["c", later]],
@@ -167,7 +167,7 @@ Deno.test("a second recipient of a bounce is deferred if one of the two is an id
     const response = await talk(doorRole(home.engine), message(sender, recipients));
     assert.deepEqual(response, expected, `${sender} ${recipients}`);
     const logged = expected.includes(later)
-      ? [/^direction=in at=rcpt sender=<> outcome=deferred why="A bounce has /]
+      ? [/^direction=in at=rcpt sender=<> outcome=deferred why="Bounces are accepted /]
       : shared
       ? []
       : ["greg", "ann"].map((user) =>

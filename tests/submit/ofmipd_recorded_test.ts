@@ -58,7 +58,7 @@ const DIFFERENCES: Record<string, Difference> = {
   },
   "commands out of order": {
     why: "enhanced status codes come first (RFC 2034)",
-    replies: { 1: "503 5.5.1 MAIL first", 2: "503 5.5.1 MAIL first", 4: "503 5.5.1 RCPT first" },
+    replies: { 1: "503 5.5.1 Need MAIL command", 2: "503 5.5.1 Need MAIL command", 4: "503 5.5.1 Need RCPT command" },
   },
   "wrong syntax": {
     why: "an address must be in angle brackets, or at least follow FROM: or TO:",

@@ -48,7 +48,7 @@ Deno.test("a login without an identity sends nothing", async () => {
   using client = await RawSmtp.tls(one.tls, one.ca);
   await client.say("EHLO x");
   assert.match(await client.logIn("ann", "secret"), /^235 /);
-  assert.equal(await client.submit(MAIL), "550 5.7.1 No address belongs to this login");
+  assert.equal(await client.submit(MAIL), "550 5.7.1 This login may not send as any address");
   nothingSent(one.home);
 });
 
@@ -84,7 +84,7 @@ Deno.test("unconfigured does not let a login send in the name of the identities 
   using client = await RawSmtp.tls(one.tls, one.ca);
   await client.say("EHLO x");
   assert.match(await client.logIn("ann", "secret"), /^235 /);
-  assert.equal(await client.submit(MAIL), "550 5.7.1 No address belongs to this login");
+  assert.equal(await client.submit(MAIL), "550 5.7.1 This login may not send as any address");
 });
 
 Deno.test("a message that is rejected by policy is logged, with login and reason", async () => {
