@@ -24,7 +24,7 @@ Deno.test("docs/doorbell.md: the tables of settings are valid, and so are the de
   ]);
   const { hourly, lifetime, max_held, max_bytes } = doorbell[0]!;
   const prose = page.text.replaceAll(/\s+/g, " ");
-  assert.ok(prose.includes(`everybody together ${hourly} in an hour (\`doorbell.hourly\`)`));
+  assert.ok(prose.includes(`all addresses together ${hourly} an hour (\`doorbell.hourly\`)`));
   assert.ok(prose.includes(`deleted after ${lifetime} days (\`doorbell.lifetime\`)`));
   assert.ok(prose.includes(`more than ${max_held.toLocaleString("en")} messages or ${max_bytes / 1e6} MB are held`));
 });

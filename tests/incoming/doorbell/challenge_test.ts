@@ -48,7 +48,7 @@ Deno.test("its text is English, states the terms, and quotes three lines", () =>
   const { text } = composed(REQUEST, "Please.\nMore.\n", { terms: "The list has\n20 messages a day.\n" });
   assert.equal(
     text,
-    `A message in your name has reached svc@example.org. It is held until you confirm it:
+    `A message from your address has arrived at svc@example.org. It is held until you confirm it:
 
 > Date: Fri, 20 Nov 2026 05:32:58 +0000
 > Subject: subscribe
