@@ -31,7 +31,7 @@ export type Smarthost = Pick<
 >;
 
 /** What is said before the first question. */
-export const ENTER = "Enter accepts the answer shown. Nothing is written before the last answer.";
+export const ENTER = "Press Enter to accept the answer shown. Nothing is written before the last answer.";
 
 /** Asks a question on the terminal, offering a default. */
 export type Ask = (question: string, fallback: string, check: (text: string) => void) => string;
