@@ -48,7 +48,8 @@ export async function doorbell(name: string, args: readonly string[]): Promise<n
     if (acts || result.outcome === "defer") return exitStatus(caller, result.outcome, true);
     const { state, byCaller: asked } = result;
     if (caller !== "qmail" || asked !== undefined) {
-      console.log(asked === undefined ? state : `${state} ${asked.cookie}\n${asked.address}`);
+      const word = result.other === true ? `${state} other` : state;
+      console.log(asked === undefined ? word : `${word} ${asked.cookie}\n${asked.address}`);
     }
     return stateStatus(caller, state);
   } catch (error) {
@@ -121,7 +122,8 @@ async function filter(name: string, options: DoorbellOptions): Promise<number> {
   let head = concat(mbox, printHead(clean, cut));
   try {
     const { result } = await handle(options, input);
-    const marked = withResult(clean, { result: result.state, check: "doorbell", reason: result.reason });
+    const reason = result.other === true ? `${result.reason}, not by its only author` : result.reason;
+    const marked = withResult(clean, { result: result.state, check: "doorbell", reason });
     const asked = result.byCaller;
     const added = asked === undefined ? [] : [field(COOKIE_FIELD, asked.cookie), field(ASK_FIELD, asked.address)];
     head = concat(mbox, printHead([...added, ...marked], cut));

@@ -6,7 +6,7 @@ import type { Settings } from "../lib/settings/parse.ts";
 import { addressIn, isUnreadable, type Received } from "../incoming/delivery.ts";
 import { confirmAddress, makeCookie, printCookie } from "../incoming/doorbell/cookie.ts";
 import { decide, type Decision, type DoorbellContext, type Facts, type State } from "../incoming/doorbell/decide.ts";
-import { onlyAuthor } from "../incoming/doorbell/who.ts";
+import { isAuthor, onlyAuthor } from "../incoming/doorbell/who.ts";
 import { MAX_AT_ONCE, sendChallenges } from "../io/doorbell/challenge.ts";
 import { release } from "../io/doorbell/release.ts";
 import { deliveryVariables } from "../io/doorbell/program.ts";
@@ -29,6 +29,8 @@ export interface DoorbellResult {
    * ask. Sent to anybody else, the cookie would confirm an address that never got it.
    */
   readonly byCaller?: { readonly cookie: string; readonly address: string };
+  /** Whether somebody else is known than the only author of this message. */
+  readonly other?: boolean;
   /** What the program wrote last to standard error, which is not logged. */
   readonly said?: string;
   /** Whether the message was read to its end. */
@@ -69,10 +71,13 @@ export async function actOn(decision: Decision, context: ActContext): Promise<Do
   const { state, reason } = decision;
   if (state === "new") return await holdAndAsk(decision, context);
   if (state === "mismatch" || state === "expired") return await holdOnly(decision, context);
+  const { address } = decision;
+  const other = state === "known" &&
+    (address === undefined || !isAuthor(address, onlyAuthor(context.input.head.header)));
   if (state === "denied" || (decision.confirms && decision.releases === undefined)) {
-    return { state, outcome: "delivered", reason };
+    return { state, outcome: "delivered", reason, other };
   }
-  return decision.confirms ? await confirmed(decision, context) : await remembered(decision, context);
+  return { ...decision.confirms ? await confirmed(decision, context) : await remembered(decision, context), other };
 }
 
 /** Holds a request, and sends the challenges that are due, that of this request among them. */

@@ -50,7 +50,8 @@ The program gets the confirmed address in DOORBELL_ADDRESS, and in DOORBELL the 
 with 0, the message is finished; otherwise it is held again, and the confirming message is retried.
 
 Without a program, the exit status is 0 for a known sender. Under qmail it is 99 otherwise. For maildrop and procmail it is
-10 for a new sender, 11 for a wrong cookie, 12 for an expired one, and 13 for a denied address; the state is also printed.
+10 for a new sender, 11 for a wrong cookie, 12 for an expired one, and 13 for a denied address; the state is also printed,
+and with it the word other if somebody else is known than the only address in From: act for From only without that word.
 With --as filter, the message is copied with the state in the field X-Countersign.
 
 Example: two lines, one in .qmail-svc and one in .qmail-svc-confirm-default

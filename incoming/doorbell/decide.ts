@@ -91,7 +91,12 @@ export function decide(
   const expired = cookie.expires < dayOf(now);
   const { held } = facts;
   if (held === null || held.address === undefined) {
-    if (held !== null) return { ...bad("known", "the message was already released"), by: "confirmed" };
+    if (held !== null) {
+      // Whom it was for is forgotten, but the cookie shows whether it was the author of this message.
+      const author = onlyAuthor(header);
+      const own = author !== undefined && verifyCookie(service, keys, cookie, author, now) ? { address: author } : {};
+      return { ...bad("known", "the message was already released"), by: "confirmed", ...own };
+    }
     return expired ? bad("expired", "the cookie has expired") : bad("mismatch", "no such message is held");
   }
   const address = parseAddress(held.address);

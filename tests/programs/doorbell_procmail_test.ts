@@ -113,6 +113,23 @@ test("procmail: pm-jacookie's subscription: procmail itself sends the challenge,
   assert.match(home.read("got"), /^Subject: subscribe PAS-cookie /m);
 });
 
+test("procmail: whoever has confirmed cannot subscribe another address with their cookie", async () => {
+  using home = pipelineHome(SUBJECT);
+  const rc = jacookie(home);
+  const mallory = { sender: "mallory@evil.example" };
+  const deliver = async (from: string, subject: string) => {
+    const mail = mailTo(SVC, subject, mallory).replace(/^From: .*$/m, `From: ${from}`);
+    assert.equal((await procmail(home, rc, mail)).code, 0);
+    return runs(home).length;
+  };
+  await deliver(mallory.sender, "subscribe");
+  const [, words] = /Subject: (PAS-cookie \S+)$/m.exec(home.mails("out")[0]!)!;
+  assert.equal(await deliver("victim@friend.example", `subscribe ${words}`), 0, "confirmed by another");
+  assert.equal(await deliver("victim@friend.example", `subscribe ${words}`), 0, "already confirmed");
+  assert.equal(await deliver("victim@friend.example", "subscribe"), 0, "without a cookie");
+  assert.equal(await deliver(mallory.sender, `subscribe ${words}`), 1, "the one who has confirmed");
+});
+
 test("procmail: text of a stranger in JA_COOKIE_FROM is one argument, and none defers the message", async (t) => {
   using home = pipelineHome(SUBJECT);
   const rc = `JA_COOKIE_FROM=\`formail -zxX-From:\`\n${jacookie(home)}`;
