@@ -58,7 +58,8 @@ if [ -e "$sandbox" ] || [ -L "$sandbox" ]; then
     case $twin$thing in *,*) later "$thing in $sandbox contains a comma, which a permission cannot express" ;; esac
     allowed=$allowed${twin:+${flag%%=*}=$twin$newline}${flag%%=*}=$thing$newline
   done <"$sandbox"
-  [ -n "$allowed" ] || [ "$program" != serve ] || allowed=--allow-read=/$newline # it says what is missing
+  [ -n "$allowed" ] || case $program:${1-} in serve:*) allowed=--allow-read=/$newline ;; # it says what is missing
+    *:-h | *:--help | *:-V | *:--version) allowed=--allow-env$newline ;; esac
   [ -n "$allowed" ] || later "$sandbox has no permissions for $program: countersign sandbox"
 elif [ -n "$sandbox" ] && [ -e "${config%.toml}.permissions" ]; then
   later "${config%.toml}.permissions was written by an earlier version: countersign sandbox"
