@@ -6,6 +6,7 @@
  */
 import { listEntries, outboxFolder } from "../../io/outbox/store.ts";
 import { changeEntries } from "../../io/outbox/change.ts";
+import { Fail } from "../../lib/fail.ts";
 import { filesBelow } from "../rig.ts";
 import { Installed } from "../programs/installation.ts";
 import { chown, GREG, read } from "../programs/site.ts";
@@ -39,8 +40,8 @@ export interface Figures extends Tally {
 
 const SECOND = 1000;
 
-/** Requests whose challenge, or program, may have been interrupted. */
-const HELD = /\/(?:held\/(?:new|cur)\/\S*\.sent|running\/\w+|kept\/\w+)$/;
+/** Requests that the doorbell has. */
+const HELD = /\/(?:held\/(?:new|cur)|running|kept)\/[^/]+$/;
 const pause = (ms: number) => new Promise<void>((done) => setTimeout(done, ms));
 
 /** Runs a soak. */
@@ -99,8 +100,13 @@ function textOf(path: string): string {
 /** Makes deferred mail of an outbox due, because the soak cannot wait for it. */
 function makeDue(folder: string, user: string): void {
   const later = (entry: { next: number }) => entry.next > Date.now();
-  const { changed } = changeEntries(folder, "all", (entry) => later(entry) ? { ...entry, next: 0 } : undefined);
-  if (changed > 0) chown(user, `${folder}/queue`);
+  try {
+    const { changed } = changeEntries(folder, "all", (entry) => later(entry) ? { ...entry, next: 0 } : undefined);
+    if (changed > 0) chown(user, `${folder}/queue`);
+  } catch (error) {
+    // The disk is full; the next attempt may succeed.
+    if (!(error instanceof Fail)) throw error;
+  }
 }
 
 /** Waits until all queues are empty and nothing more is answered. @returns what is left after five minutes */

@@ -15,7 +15,7 @@ export interface Found {
   readonly spam: readonly string[];
   /** The lines that the doorbell's program wrote. */
   readonly runs: readonly string[];
-  /** Requests that the doorbell holds although they were challenged or claimed. */
+  /** Requests that the doorbell holds. */
   readonly held: readonly string[];
   /** The log of Postfix, and those of all programs. */
   readonly postfix: string;
@@ -118,8 +118,11 @@ export function tally(mails: readonly Mail[], found: Found): Tally {
         break;
       case "genuine":
       case "ordinary":
-        if (mail.result !== "accepted") out.misfiled.push(`${name}: ${mail.result}`);
-        else if (filed.length > 0) {
+        if (mail.result !== "accepted") {
+          if (isForgotten(mail, found)) {
+            count(out.allowed, "refused: the door did not know yet that a shim could not reach serve");
+          } else out.misfiled.push(`${name}: ${mail.result}`);
+        } else if (filed.length > 0) {
           const why = mayFile(mail, found);
           if (why === undefined) out.misfiled.push(`${name}: ${fieldOf(filed[0]!, "X-Countersign")}`);
           else count(out.allowed, why);
@@ -152,14 +155,20 @@ export function tally(mails: readonly Mail[], found: Found): Tally {
 }
 
 /** Why a bounce of a user's mail may be filed as spam: nothing in it but its Message-ID shows that it is genuine. */
-function mayFile({ way, about }: Mail, { logs, history }: Found): string | undefined {
+function mayFile(mail: Mail, found: Found): string | undefined {
+  const { way, about } = mail;
   if (way !== "named" || about === undefined) return undefined;
-  const logged = new RegExp(`id=<soak\\.${about.id}\\.@[^\\n]* forgotten=`).test(logs);
+  const logged = isForgotten(mail, found);
   // The log is on the same disk.
-  const full = history.some(({ name, from, to }) =>
+  const full = found.history.some(({ name, from, to }) =>
     name === "disk of the site full" && about.begun < to && from < (about.ended ?? Infinity)
   );
   return logged || full ? "bounce names a message that was sent while the state could not be written" : undefined;
+}
+
+/** Whether the log says that the message to which this bounce belongs was sent without being remembered. */
+function isForgotten({ way, about }: Mail, { logs }: Found): boolean {
+  return way === "named" && new RegExp(`id=<soak\\.${about?.id}\\.@[^\\n]* forgotten=`).test(logs);
 }
 
 /** Why a message was delivered twice by the same Postfix, from its log. */
