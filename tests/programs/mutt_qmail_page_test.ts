@@ -51,8 +51,7 @@ test("docs/mutt-qmail.md, from an empty home to a filed forgery", async (t) => {
     await shell(route);
     assert.equal(home.read("qmail/control/rcpthosts"), "srs.example.org\n");
     assert.equal(home.read("signalled"), "-HUP qmail-send\n");
-    // "put the same two lines into"
-    for (const name of [page.code("put the same two lines into"), page.code("`~/.qmail-srs-default` and")]) {
+    for (const name of [page.code("put these two lines into both"), page.code("`~/.qmail-srs-default` and")]) {
       home.write(name.replace("~/", ""), placed(hook));
     }
     assert.deepEqual([".qmail", ".qmail-srs-default"].filter((name) => !isFile(`${home.path}/${name}`)), []);
