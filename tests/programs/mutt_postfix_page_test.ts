@@ -52,6 +52,8 @@ test("docs/mutt-postfix.md, from an empty home to a filed forgery", async (t) =>
       assert.match(fieldOf(mail, "X-Countersign"), /^genuine;/);
       assert.match(mail, /^Action: failed$/m);
     }
+    // The hook writes its line after it has delivered.
+    await until("the line of the last bounce", () => trouble().match(/ outcome=delivered /g)?.length === 2, trouble);
     const printed = await machine.shell(log);
     // doctor has tested the hook, too.
     for (const what of [/ direction=out .* result=sent/g, / direction=in .* outcome=delivered /g]) {
