@@ -3,8 +3,12 @@ import assert from "node:assert/strict";
 import { Home, type Ran, ROOT } from "./rig.ts";
 
 /** Runs .ci/run with an npx that prints this text instead of testing. */
-async function ci(home: Home, npx: { ok?: number; tests?: number; output?: string }): Promise<Ran> {
+async function ci(
+  home: Home,
+  npx: { ok?: number; tests?: number; output?: string; again?: { status: number; output: string } },
+): Promise<Ran> {
   home.write("output", `${npx.output ?? ""}\n`);
+  home.write("again", `${npx.again?.output ?? ""}\n`);
   const script = `#!/bin/sh
 echo "npx $*" >>"$HOME/calls"
 case "$*" in
@@ -12,7 +16,8 @@ case "$*" in
 esac
 case "$*" in
 *" ok") exit ${npx.ok ?? 0} ;;
-*" test") cat "$HOME/output"; echo "on standard error" >&2; exit ${npx.tests ?? 0} ;;
+*" task test") cat "$HOME/output"; echo "on standard error" >&2; exit ${npx.tests ?? 0} ;;
+*" test -q "*) cat "$HOME/again"; exit ${npx.again?.status ?? 99} ;;
 esac
 `;
   home.write("bin/npx", script, 0o755);
@@ -78,4 +83,40 @@ Deno.test(".ci/run leaves the number of workers to DENO_JOBS if it is set", asyn
   using home = new Home();
   home.env.DENO_JOBS = "7";
   assert.match((await ci(home, {})).stdout, /^CI is true, DENO_JOBS is 7$/m);
+});
+
+/** The end of a run with failures in these files. */
+const failuresIn = (files: readonly string[]) =>
+  ` FAILURES \n\n${files.map((file) => `a name => b => ./${file}:19:6\n`).join("")}\n` +
+  `FAILED | 100 passed (7 steps) | ${files.length} failed | 3 ignored (4m)`;
+
+for (
+  const [status, output, line] of [
+    [0, "ok | 9 passed | 0 failed (1s)", "102 passed, 0 failed, 3 skipped"],
+    [1, "FAILED | 8 passed | 1 failed (1s)", "101 passed, 1 failed, 3 skipped"],
+    [1, "error: no test was run", "100 passed, 2 failed, 3 skipped"],
+  ] as const
+) {
+  Deno.test(`.ci/run runs files that fail once more, alone: ${line}`, async () => {
+    using home = new Home();
+    const files = ["tests/a/x_test.ts", "tests/b_test.ts"];
+    const ran = await ci(home, { tests: 1, output: failuresIn(files), again: { status, output } });
+    assert.deepEqual([ran.code, last(ran.stdout)], [status, line]);
+    assert.match(
+      home.read("calls").trimEnd().split("\n").at(-1)!,
+      / test -q --frozen -A tests\/a\/x_test.ts tests\/b_test.ts$/,
+    );
+    // A race stays visible.
+    assert.equal(/^RACE: .*: tests\/a\/x_test.ts tests\/b_test.ts$/m.test(ran.stdout), status === 0);
+  });
+}
+
+Deno.test(".ci/run does not repeat many failures, nor a run that failed outside of a test", async () => {
+  const many = failuresIn(["tests/a_test.ts", "tests/b_test.ts", "tests/c_test.ts", "tests/d_test.ts"]);
+  for (const output of [many, "ok | 12 passed | 0 failed (3s)"]) {
+    using home = new Home();
+    const ran = await ci(home, { tests: 1, output, again: { status: 0, output: "ok | 1 passed | 0 failed (1s)" } });
+    assert.equal(ran.code, 1);
+    assert.match(home.read("calls"), / task test\n$/);
+  }
 });
