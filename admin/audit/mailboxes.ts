@@ -1,7 +1,7 @@
 /**
  * Reads the messages of mailboxes one by one: maildirs, mbox files, and folders of .eml files or of MH, nested to any
  * depth. Only the beginning of a message is kept, in buffers that are reused, so that memory use does not depend on the
- * size of a mailbox.
+ * size of a mailbox. It is longer than other files, because all formats share these buffers.
  */
 import { reason } from "../../lib/fail.ts";
 import { PREFIX_BYTES } from "../../io/system/input.ts";

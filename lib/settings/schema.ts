@@ -1,6 +1,7 @@
 /**
  * The one table of settings: how each value is read and checked, its default and its documentation. The types of the
- * settings, docs/settings.md, countersign.conf(5) and the error messages are made from it. It is longer than other files because it is one table.
+ * settings, docs/settings.md, countersign.conf(5) and the error messages are made from it. It is longer than other
+ * files, because it is one table.
  */
 import { PRESET_NAMES } from "./presets.ts";
 import { DOORBELL } from "./doorbell.ts";
