@@ -17,6 +17,22 @@ export interface Ran {
   stderr: string;
 }
 
+/**
+ * Returns the texts of the files in a folder, the oldest first. The names of messages that are delivered within a second
+ * are in no order.
+ */
+export function textsByAge(folder: string): string[] {
+  try {
+    const files = [...Deno.readDirSync(folder)].map(({ name }) => {
+      return { name, time: Deno.statSync(`${folder}/${name}`).mtime!.getTime() };
+    });
+    files.sort((a, b) => a.time - b.time || (a.name < b.name ? -1 : 1));
+    return files.map(({ name }) => Deno.readTextFileSync(`${folder}/${name}`));
+  } catch {
+    return [];
+  }
+}
+
 /** The creation day of keys, relative to today so that tests do not depend on the date. */
 export const CREATED = new Date(Date.now() - 300 * 86_400_000).toISOString().slice(0, 10);
 
@@ -95,12 +111,7 @@ export class Home {
 
   /** The messages in new/ of a maildir below the home, oldest first. */
   mails(maildir: string): string[] {
-    try {
-      const names = [...Deno.readDirSync(`${this.path}/${maildir}/new`)].map((entry) => entry.name).sort();
-      return names.map((name) => Deno.readTextFileSync(`${this.path}/${maildir}/new/${name}`));
-    } catch {
-      return [];
-    }
+    return textsByAge(`${this.path}/${maildir}/new`);
   }
 
   /** Runs a program in the home with a bare environment. */

@@ -7,9 +7,9 @@
 import { listEntries, outboxFolder } from "../../io/outbox/store.ts";
 import { changeEntries } from "../../io/outbox/change.ts";
 import { Fail } from "../../lib/fail.ts";
-import { filesBelow } from "../rig.ts";
+import { filesBelow, textsByAge } from "../rig.ts";
 import { Installed } from "../programs/installation.ts";
-import { chown, GREG, read } from "../programs/site.ts";
+import { chown, GREG } from "../programs/site.ts";
 import { seededRandom } from "./random.ts";
 import { Faults } from "./soak/faults.ts";
 import { type Tally, tally } from "./soak/tally.ts";
@@ -75,7 +75,7 @@ export async function soakAll(installed: Installed, setup: SoakSetup): Promise<F
     inbox: USERS.flatMap((user) => host.site.mails(user)),
     spam: [
       ...USERS.flatMap((user) => host.site.mails(user, "Maildir/.Spam")),
-      ...read(`${host.engine.state}/Spam/new`),
+      ...textsByAge(`${host.engine.state}/Spam/new`),
     ],
     runs: textOf(`${bell}/runs`).split("\n").filter((line) => line !== ""),
     held: filesBelow(`${world.places(GREG).state}/doorbell`).filter((path) => HELD.test(path)).map(textOf),

@@ -1,25 +1,11 @@
 /** Incoming mail with the real Postfix and the files of contrib/postfix: pipe(8), local(8), and a site. */
 import assert from "node:assert/strict";
-import { fieldOf, qsbmf, SECRET } from "../rig.ts";
+import { fieldOf, qsbmf, SECRET, textsByAge } from "../rig.ts";
 import { snippet, withHook } from "./letters.ts";
 import { lacking } from "./need.ts";
 import { Installed } from "./installation.ts";
 import { needPostfix, Postfix, smtp, until } from "./postfix.ts";
-import {
-  ANN,
-  chown,
-  GREG,
-  LETTER,
-  LIE,
-  MAIN,
-  plainSnippet,
-  read,
-  returning,
-  SITE,
-  Site,
-  siteSnippet,
-  srs,
-} from "./site.ts";
+import { ANN, chown, GREG, LETTER, LIE, MAIN, plainSnippet, returning, SITE, Site, siteSnippet, srs } from "./site.ts";
 
 const test = await needPostfix();
 const lacksDotlockfile = await lacking("dotlockfile", "liblockfile-bin");
@@ -229,6 +215,6 @@ testWithMsmtp(
       await until(`${user}: forged`, () => site.mails(user, "Maildir/.Spam").length === 1, logs);
     }
     await smtp(postfix.port, "", srs(GREG, new Date(), "mallory"), qsbmf("x", LIE));
-    await until("the site's spam", () => read(`${state}/Spam/new`).length === 1, () => postfix.log);
+    await until("the site's spam", () => textsByAge(`${state}/Spam/new`).length === 1, () => postfix.log);
   },
 );

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { srsForward } from "../../mod.ts";
 import { signTag } from "../../lib/tag.ts";
-import { CREATED, qsbmf, ROOT, SECRET } from "../rig.ts";
+import { CREATED, qsbmf, ROOT, SECRET, textsByAge } from "../rig.ts";
 import { snippet } from "./letters.ts";
 import { randomNonce } from "../random.ts";
 
@@ -35,7 +35,7 @@ export class Site {
     Deno.writeTextFileSync(`${home}/.config/countersign/config.toml`, text);
   }
   mails(user: string, maildir = "Maildir"): string[] {
-    return read(`${this.folder}/${user}/${maildir}/new`);
+    return textsByAge(`${this.folder}/${user}/${maildir}/new`);
   }
   log(user: string): string {
     try {
@@ -46,15 +46,6 @@ export class Site {
   }
   [Symbol.dispose](): void {
     Deno.removeSync(this.folder, { recursive: true });
-  }
-}
-
-export function read(folder: string): string[] {
-  try {
-    const names = [...Deno.readDirSync(folder)].map((entry) => entry.name).sort();
-    return names.map((name) => Deno.readTextFileSync(`${folder}/${name}`));
-  } catch {
-    return [];
   }
 }
 
