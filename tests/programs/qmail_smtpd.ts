@@ -76,10 +76,13 @@ export async function qmailSmtpd(
       // It has exited.
     }
   }, kill.after);
+  // A shell that is killed before it opens the last FIFO leaves its reader waiting for a writer.
+  const released = output.then(() => notqmail && Deno.openSync(r, { read: true, write: true }).close());
   await write(open, message);
   await write(other, fails ? new Uint8Array() : Uint8Array.from(envelope, (c) => c.charCodeAt(0)));
   const text = new TextDecoder().decode((await error).subarray(0, 255));
   const { code, signal, stderr } = await output;
+  await released;
   clearTimeout(timer);
   Deno.removeSync(folder, { recursive: true });
   const result = signal !== null ? "Zqq crashed (#4.3.0)" : resultOf(code, text);
