@@ -13,17 +13,30 @@ export const LOOKUP_VERSION = 1;
 
 /** Timeout of an answer in milliseconds, longer than every timeout of the store that the server uses. */
 const ANSWER_MS = 20_000;
+/**
+ * Time in milliseconds for which a message to be remembered waits for a server that is being restarted. If it left without
+ * being remembered, a door could reject a bounce of it.
+ */
+const RESTART_MS = 5_000;
+/** Interval in milliseconds between attempts to connect. */
+const RETRY_MS = 100;
 /** Maximum length of an answer. */
 const MAX_ANSWER_BYTES = 32 * 1024 * 1024;
 
-/** Returns a store that uses this socket. Each request opens its own connection. */
-export function askedStore(path: string): SharedStore {
+/**
+ * Returns a store that uses this socket. Each request opens its own connection.
+ *
+ * @param restart the time for which a message to be remembered waits for a server, in milliseconds
+ */
+export function askedStore(path: string, restart = RESTART_MS): SharedStore {
   const ask = (request: string, values: object, payload = "") =>
     askLookup(path, { request, ...values }, payload === "" ? undefined : utf8(payload));
   // The server is trusted as the state files are, so the members of its answers are not validated.
   return {
     sent: async (names) => (await ask("sent", { names })).sent as SentMessage[],
-    rememberSent: async (name, message) => void await ask("remember", { name, ...message }),
+    // To remember a message again changes nothing, so that an attempt whose answer is lost can be repeated.
+    rememberSent: (name, message) =>
+      untilRestarted(async () => void await ask("remember", { name, ...message }), restart),
     entries: async (by) => (await ask("entries", by)).entries as StoredEntry[],
     issue: async (names, expires, text) => void await ask("issue", { names, expires }, text),
     claim: async (name) => (await ask("claim", { name })).claim as string | null ?? undefined,
@@ -53,6 +66,23 @@ export async function askLookup(
   return parsed(path, await exchange(path, payload === undefined ? line : concat(line, payload), timeout));
 }
 
+/** Repeats an attempt while there is no server, for at most this time in milliseconds. */
+async function untilRestarted(attempt: () => Promise<void>, time: number): Promise<void> {
+  for (const end = Date.now() + time;;) {
+    try {
+      return await attempt();
+    } catch (error) {
+      const away = error instanceof Fail && AWAY.some((one) => error.cause instanceof one);
+      if (!away || Date.now() >= end) throw error;
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    }
+  }
+}
+
+/** Errors of a connection to a server that has ended. */
+const { NotFound, ConnectionRefused, ConnectionReset, BrokenPipe, UnexpectedEof } = Deno.errors;
+const AWAY = [NotFound, ConnectionRefused, ConnectionReset, BrokenPipe, UnexpectedEof];
+
 /** Sends a request. @returns the line of the answer */
 async function exchange(path: string, request: Uint8Array, timeout: number): Promise<string> {
   let connection: Deno.UnixConn | undefined;
@@ -68,7 +98,7 @@ async function exchange(path: string, request: Uint8Array, timeout: number): Pro
     const buffer = new Uint8Array(64 * 1024);
     for (let length = 0; length <= MAX_ANSWER_BYTES;) {
       const size = await connection.read(buffer);
-      if (size === null) throw new Error("the server closed the connection");
+      if (size === null) throw new UnexpectedEof("the server closed the connection");
       const end = buffer.subarray(0, size).indexOf(10);
       parts.push(buffer.slice(0, end < 0 ? size : end));
       if (end >= 0) return new TextDecoder().decode(concat(...parts));

@@ -250,3 +250,31 @@ Deno.test("a server that is missing, hangs or sends invalid answers is a tempora
     }
   });
 });
+
+Deno.test("a message that is sent while the server restarts is remembered, and other requests do not wait", async () => {
+  await withFolder(async (folder) => {
+    const store = fileStore(folder);
+    const path = `${folder}/lookup`;
+    const message = { day: today, signed: true };
+    await assert.rejects(askedStore(path).sent([A]), { kind: "temporary" });
+    await assert.rejects(askedStore(path, 0).rememberSent(A, message), { kind: "temporary", file: path });
+
+    // The first server ends without an answer, as one that is killed.
+    const first = Deno.listen({ transport: "unix", path });
+    const remembered = askedStore(path).rememberSent(A, message);
+    (await first.accept()).close();
+    first.close();
+    assert.deepEqual(await store.sent([A]), []);
+    await using server = await LookupServer.start(answering(store));
+    Deno.symlinkSync(server.path, path);
+    await remembered;
+    assert.equal((await store.sent([A])).length, 1);
+  });
+});
+
+Deno.test("an error that a server reports is not a reason to wait for another", async () => {
+  await using server = await LookupServer.start(answering(failing(new Fail("temporary", "The disk is full"))));
+  const began = Date.now();
+  await assert.rejects(askedStore(server.path, 60_000).rememberSent(A, { day: today, signed: true }), /disk is full/);
+  assert.ok(Date.now() - began < 30_000);
+});
