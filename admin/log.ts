@@ -8,6 +8,7 @@ import { configFile, loadSettings } from "../io/system/load.ts";
 import { abortOnSignal } from "../io/system/signals.ts";
 import { writeOut } from "../io/system/input.ts";
 import { type Arguments, atMost, runCommand } from "./arguments.ts";
+import { DIRECTION_KEYS, valueOf } from "./log/line.ts";
 import { wholeLines } from "./log/read.ts";
 import { logFiles, textsOf } from "./log/rotated.ts";
 import { choice, choices, day } from "./option_values.ts";
@@ -35,8 +36,6 @@ Example: countersign log --direction in --result forged --since 2026-11-20
 Example: countersign log --id '<20261120053258.4711@example.org>'
 `;
 
-/** Keys of the direction of a message: the current one, and that of earlier versions. */
-const DIRECTION_KEYS = ["direction", "way"];
 /** Keys of the Message-ID of an outgoing message, and of the one that a bounce returns. */
 const ID_KEYS = ["id", "original"];
 
@@ -134,35 +133,6 @@ export function filter(
       DIRECTION_KEYS.map((key) => valueOf(line, key)).find((value) => value !== "") === direction) &&
     (results.length === 0 || results.includes(valueOf(line, "result"))) &&
     (since === "" || valueOf(line, "time") >= since);
-}
-
-/** The value of a key, or an empty string. A value before the first quote needs no parsing, and most are. */
-function valueOf(line: string, key: string): string {
-  const at = line.startsWith(`${key}=`) ? 0 : line.indexOf(` ${key}=`) + 1;
-  const begin = at + key.length + 1;
-  const space = line.indexOf(" ", begin);
-  const value = line.slice(begin, space < 0 ? line.length : space);
-  const quote = line.indexOf('"');
-  const plain = at > 0 || line.startsWith(`${key}=`);
-  if (plain && (quote < 0 || quote > begin + value.length)) return value;
-  return fields(line)[key] ?? "";
-}
-
-/** The direction of a logged message; lines of earlier versions call it `way`. */
-export const directionOf = (line: Readonly<Record<string, string>>): string | undefined =>
-  DIRECTION_KEYS.map((key) => line[key]).find((value) => value !== undefined);
-
-/** The values of a line. A quoted value was written as JSON; a `key=value` in it is text. */
-export function fields(line: string): Record<string, string> {
-  const out: Record<string, string> = Object.create(null);
-  for (const [, key, text] of line.matchAll(/(?:^| )(\w+)=("(?:[^"\\]|\\.)*"|[^ "]*)(?= |$)/g)) {
-    try {
-      out[key!] ??= text!.startsWith('"') ? JSON.parse(text!) : text!;
-    } catch {
-      // Not written by this program: ignored.
-    }
-  }
-  return out;
 }
 
 /** Prints whole lines. @returns false when the reader has gone */

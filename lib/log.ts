@@ -18,10 +18,13 @@ export function logLine(event: Event, now: Date): string {
   return parts.join(" ") + "\n";
 }
 
+/** Values that are written without quotes. */
+export const PLAIN_VALUE = /^[\w@.+/:,<>=*-]+$/;
+
 /** Returns a value as it is written. */
 export function logValue(value: string | number): string {
   const text = String(value).slice(0, MAX_VALUE_LENGTH);
-  return /^[\w@.+/:,<>=*-]+$/.test(text) ? text : quoteAll(text);
+  return PLAIN_VALUE.test(text) ? text : quoteAll(text);
 }
 
 /** Returns an address for the log: the domain only, unless the settings ask for whole addresses. */

@@ -1,7 +1,7 @@
 /** Sends undeliverable messages, and waits until the log shows that their bounces returned. */
 import { probeMessageId } from "../../lib/probe.ts";
 import type { Settings } from "../../lib/settings/parse.ts";
-import { directionOf, fields } from "../log.ts";
+import { directionOf, fields } from "../log/line.ts";
 import { lines, sizeOf } from "../log/read.ts";
 import type { Finding, Where } from "./finding.ts";
 

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { nonexistentAddress } from "../../admin/doctor/loop.ts";
 import type { Finding } from "../../admin/doctor/finding.ts";
-import { fields } from "../../admin/log.ts";
+import { fields } from "../../admin/log/line.ts";
 import { CREATED, Home, oneLine, type Ran, ROOT, SECRET } from "../rig.ts";
 import { countersign } from "./run.ts";
 

@@ -1,6 +1,6 @@
 /** explain: its output is what the hook does, and nothing is changed. */
 import assert from "node:assert/strict";
-import { fields } from "../../admin/log.ts";
+import { fields } from "../../admin/log/line.ts";
 import { apart, bounceOfOurs, quotedPrintable, SAMPLES } from "../bounces.ts";
 import { FORGED, FORGED_SRS, gregsHome, ORDINARY, settings } from "../programs/letters.ts";
 import { Qsecretary } from "../qsecretary.ts";

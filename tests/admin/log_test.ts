@@ -1,6 +1,7 @@
 /** log: prints the matching lines completely and in order; with --follow also new ones. */
 import assert from "node:assert/strict";
-import { fields, filter, selector } from "../../admin/log.ts";
+import { filter, selector } from "../../admin/log.ts";
+import { fields } from "../../admin/log/line.ts";
 import { type Event, logLine } from "../../lib/log.ts";
 import { FORGED, gregsHome, ORDINARY } from "../programs/letters.ts";
 import { Home, oneLine, ROOT } from "../rig.ts";

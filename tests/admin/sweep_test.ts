@@ -4,7 +4,7 @@ import { sweepMaildir } from "../../admin/sweep/pass.ts";
 import { SweepReport } from "../../admin/sweep/report.ts";
 import { loadIdentities, loadSettings } from "../../io/system/load.ts";
 import { fieldOf, oneLine, SECRET } from "../rig.ts";
-import { fields } from "../../admin/log.ts";
+import { fields } from "../../admin/log/line.ts";
 import { Qsecretary } from "../qsecretary.ts";
 import { conforms } from "./json.ts";
 import { countersign, snapshot } from "./home.ts";

@@ -1,7 +1,7 @@
 /** sweep gives a fetched message the verdict that the hook gives it when it is delivered. */
 import assert from "node:assert/strict";
 import { judgeFile } from "../../admin/sweep/judged.ts";
-import { fields } from "../../admin/log.ts";
+import { fields } from "../../admin/log/line.ts";
 import { loadIdentities, loadSettings } from "../../io/system/load.ts";
 import { bounceOfOurs, SAMPLES } from "../bounces.ts";
 import { srsForward } from "../../lib/srs.ts";

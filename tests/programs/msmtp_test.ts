@@ -1,6 +1,6 @@
 /** The real msmtp with contrib/msmtp. */
 import assert from "node:assert/strict";
-import { fields } from "../../admin/log.ts";
+import { fields } from "../../admin/log/line.ts";
 import { type Home, lastLine, ROOT } from "../rig.ts";
 import { type Answers, deadPort, LATER, REFUSED, Sink } from "../smtp_sink.ts";
 import { arrived, assertSucceeded, injectorHome, sendLetter, signed, testDelivery } from "./injectors.ts";

@@ -3,7 +3,7 @@
  * mail of other hosts, passed on by content filters and procmail's `!`, must not be signed.
  */
 import assert from "node:assert/strict";
-import { fields } from "../../admin/log.ts";
+import { fields } from "../../admin/log/line.ts";
 import { fieldOf, Home, lastLine } from "../rig.ts";
 import { type AcceptedMail, Sink } from "../smtp_sink.ts";
 import { freePort, needPostfix, smtp, until } from "./postfix.ts";

@@ -1,6 +1,6 @@
 /** Mail of sendmail(1) under Debian's Sendmail: submit.mc passes it to port 25, or to a port with the role sign. */
 import assert from "node:assert/strict";
-import { fields } from "../../admin/log.ts";
+import { fields } from "../../admin/log/line.ts";
 import { pathInfo } from "../../admin/doctor/filesystem.ts";
 import { checkSendmail } from "../../admin/doctor/sendmail.ts";
 import { Home } from "../rig.ts";

@@ -1,6 +1,6 @@
 /** Writing the log file: every line is complete, or visibly cut. */
 import assert from "node:assert/strict";
-import { fields } from "../../../admin/log.ts";
+import { fields } from "../../../admin/log/line.ts";
 import { log, logTogether } from "../../../io/system/log.ts";
 import { settings } from "../../challenges.ts";
 import { TempFolder } from "../../rig.ts";
