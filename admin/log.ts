@@ -78,6 +78,7 @@ async function* rotatedTexts(path: string, since: Date): AsyncGenerator<string> 
   try {
     for (file of logFiles(path, since)) if (file !== path) yield* textsOf(file);
   } catch (error) {
+    if (error instanceof Fail) throw error;
     throw new Fail("io", `Log cannot be read: ${reason(error)}`, { file, cause: error });
   }
 }

@@ -48,7 +48,7 @@ async function sumUp(path: string, since: number, today: number): Promise<Report
     try {
       for await (const text of textsOf(file)) count(text, first, tally);
     } catch (error) {
-      unreadable.push({ path: file, why: reason(error) });
+      unreadable.push({ path: file, why: reason(error instanceof Fail ? error.cause : error) });
     }
   }
   return { since: first, until: printDay(today), tally, unreadable };

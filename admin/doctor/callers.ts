@@ -57,7 +57,9 @@ export async function filters(doctor: DoctorContext): Promise<void> {
   const { file, postconf, home, settings, programs, findings, notes } = doctor;
   const hasDestination = settings === undefined || settings.incoming.inbox !== "" || settings.incoming.forward;
   const unreadable = (path: string, why: string) => void findings.push(unreadableFilter(path, why));
-  const names = namesIn(home).filter((name) => /^\.qmail(-|$)/.test(name));
+  const unlisted = (path: string, why: string) =>
+    void findings.push({ ...unreadableFilter(path, why), what: `The home directory cannot be read: ${why}` });
+  const names = namesIn(home, unlisted).filter((name) => /^\.qmail(-|$)/.test(name));
   const qmail = textFiles(names.map((name) => `${home}/${name}`), unreadable);
   const { kind, mode } = pathInfo(home);
   const bits = kind === "folder" ? { home: { path: home, mode } } : {};

@@ -64,11 +64,12 @@ export function pathAndParents(path: string): PathInfo[] {
   return out;
 }
 
-/** Returns the names in a folder. */
-export function namesIn(folder: string): string[] {
+/** Returns the names in a folder; none if it is missing, or cannot be read, in which case `unreadable` is called. */
+export function namesIn(folder: string, unreadable: (path: string, why: string) => void = () => {}): string[] {
   try {
     return [...Deno.readDirSync(folder)].map(({ name }) => name).sort();
-  } catch {
+  } catch (error) {
+    if (!provesMissing(error)) unreadable(folder, reason(error));
     return [];
   }
 }

@@ -29,7 +29,7 @@ import { checkServe } from "./serve.ts";
 import { missingState } from "./serve_state.ts";
 import { checkSubmit } from "./submit.ts";
 import { checkAccounts } from "./accounts.ts";
-import { checkFolder, checkLog } from "./state.ts";
+import { checkFolder, checkLog, unreadableLog } from "./state.ts";
 import { checkMbox } from "./mbox.ts";
 import { type DoctorContext, readableIdentities, siteUser } from "./context.ts";
 
@@ -165,7 +165,8 @@ async function checkTransport(
 }
 
 function checkRecentLog({ now, findings }: DoctorContext, settings: Settings): void {
-  const log = openLog(`${settings.state.folder}/log`);
+  const path = `${settings.state.folder}/log`;
+  const log = openLog(path, (why) => void findings.push(unreadableLog(path, why)));
   if (log !== undefined) findings.push(...checkClock(log, now), ...checkLogged(log, settings, now));
 }
 

@@ -1,4 +1,5 @@
 /** Reads the log backwards, because it may be large and doctor needs only its last days. */
+import { provesMissing, reason } from "../../lib/fail.ts";
 
 /** A line of the log. */
 export interface LogLine {
@@ -22,12 +23,13 @@ const MAX_LINE_BYTES = 64 * 1024;
 /** Size of the part at the end that is read. */
 const MAX_BYTES = 64 * 1024 * 1024;
 
-/** Opens a log; returns undefined if it is missing or cannot be read. */
-export function openLog(path: string): LogFile | undefined {
+/** Opens a log; returns undefined if it is missing, or cannot be read, in which case `unreadable` is called. */
+export function openLog(path: string, unreadable: (why: string) => void = () => {}): LogFile | undefined {
   try {
     if (!Deno.statSync(path).isFile) return undefined;
     Deno.openSync(path).close();
-  } catch {
+  } catch (error) {
+    if (!provesMissing(error)) unreadable(reason(error));
     return undefined;
   }
   return { file: path, lines: () => linesFromEnd(path), numberOf: ({ at }) => newlinesBefore(path, at) + 1 };

@@ -51,7 +51,7 @@ export async function mailClients(context: DoctorContext): Promise<void> {
   findings.push(...found.findings);
   // With a maildir in place of a server nothing is sent, which a note says.
   if (settings === undefined || isServed || found.sends || settings.transport.via === "maildir") return;
-  if (SENDMAIL.some((path) => isFile(path) && programs.isShim(path)) || hasSent(settings)) return;
+  if (SENDMAIL.some((path) => isFile(path) && programs.isShim(path)) || mayHaveSent(settings)) return;
   // The checks of mutt and git report a wrong program in their files.
   const own = textFiles(FILES.map((name) => `${home}/${name}`));
   const configured = ({ file, text }: TextFile) =>
@@ -71,12 +71,14 @@ const SHIM = /\/shim\b|\bcountersign\b/;
 /** Returns whether mail is signed by a server: clients then need no shim. */
 const hasServer = ({ serve, submit }: Settings): boolean => serve.socket_folder !== "" || submit.auth !== "";
 
-/** Returns whether the log has a line about sent mail. */
-function hasSent(settings: Settings): boolean {
+/** Returns whether the log has a line about sent mail, or may have one because it cannot be read. */
+function mayHaveSent(settings: Settings): boolean {
   let left = MAX_LINES;
-  for (const { text } of openLog(`${settings.state.folder}/log`)?.lines() ?? []) {
+  let isUnreadable = false;
+  const log = openLog(`${settings.state.folder}/log`, () => isUnreadable = true);
+  for (const { text } of log?.lines() ?? []) {
     if (/ (?:direction|way)=out /.test(text)) return true;
     if (--left === 0) break;
   }
-  return false;
+  return isUnreadable;
 }

@@ -45,7 +45,8 @@ export function checkFolder(chain: readonly PathInfo[], purpose: string, user: n
 /** Checks that the log can be written. */
 export function checkLog(log: PathInfo, user: number): Finding[] {
   const { list, add } = findingsOf(log.path);
-  if (log.kind === "missing") return list;
+  // checkRecentLog reports a log that cannot be examined.
+  if (log.kind === "missing" || log.kind === "inaccessible") return list;
   const why = "There will be no record of what happened to a message.";
   if (log.kind !== "file") {
     add("log-wrong", `The log ${log.path} is not a file`, undefined, why, `mv ${log.path} ${log.path}.old`);
@@ -59,6 +60,17 @@ export function checkLog(log: PathInfo, user: number): Finding[] {
     );
   }
   return list;
+}
+
+/** Returns the finding for a log that cannot be read. */
+export function unreadableLog(file: string, why: string): Finding {
+  return {
+    id: "log-unreadable",
+    what: `The log cannot be read: ${why}`,
+    where: { file },
+    why: "The clock, sent mail and rejected bounces are not checked against it.",
+    fix: `chmod u+r ${file}, or run doctor as its owner`,
+  };
 }
 
 /** Returns how a user gets access; what belongs to another user than root, such as that of a site, stays theirs. */

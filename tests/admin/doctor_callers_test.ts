@@ -1,6 +1,8 @@
 /** Mail programs that bypass the shim, and misspelt paths of the hook. */
 import assert from "node:assert/strict";
 import type { Finding, Programs } from "../../admin/doctor/finding.ts";
+import type { Arguments } from "../../admin/arguments.ts";
+import { filters } from "../../admin/doctor/callers.ts";
 import { checkGit } from "../../admin/doctor/git.ts";
 import { checkMisspelt } from "../../admin/doctor/misspelt.ts";
 import { Home, ROOT } from "../rig.ts";
@@ -117,6 +119,30 @@ Deno.test("doctor reports a home in which nothing sends through the shim", async
   home.write(".gitconfig", "[sendemail]\n\tsmtpServer = smtp.example.net\n");
   assert.deepEqual(await clients(), ["git-smtp"]);
   home.write(".gitconfig", "");
-  home.write(".local/state/countersign/log", "time=2026-11-01T00:00:00Z direction=out result=sent\n", 0o600);
+  const log = ".local/state/countersign/log";
+  home.write(log, "time=2026-11-01T00:00:00Z direction=out result=sent\n", 0o600);
   assert.deepEqual(await clients(), []);
+  // As if the user could not read it; root always can.
+  Deno.removeSync(`${home.path}/${log}`);
+  Deno.symlinkSync("log", `${home.path}/${log}`);
+  assert.deepEqual(await clients(), [], "it may have a line about sent mail");
+});
+
+Deno.test("doctor reports a home directory that it cannot read", async () => {
+  using home = new Home();
+  const loop = `${home.path}/loop`;
+  Deno.symlinkSync("loop", loop);
+  const postconf = [{ file: "none.cf", text: "" }];
+  const findings: Finding[] = [];
+  const rest = {
+    file: { file: "", text: "" },
+    settings: undefined,
+    now: new Date(),
+    options: {} as Arguments,
+    notes: [],
+  };
+  await filters({ home: loop, postconf, programs, findings, ...rest });
+  const found = findings.filter(({ where }) => where.file === loop);
+  assert.deepEqual(found.map(({ id }) => id), ["filter-unreadable"]);
+  assert.match(found[0]!.what, /^The home directory cannot be read: /);
 });

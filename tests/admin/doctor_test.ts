@@ -298,6 +298,12 @@ const breaks: Record<string, Break> = {
     home.write(`${STATE}/log/x`, "");
     return [`${STATE}/log The log ${STATE}/log is not a file`];
   },
+  // As if the user could not read it; root always can.
+  "the log cannot be read": (home) => {
+    Deno.mkdirSync(`${home.path}/${STATE}`, { recursive: true });
+    Deno.symlinkSync("log", `${home.path}/${STATE}/log`);
+    return [new RegExp(`^${STATE}/log The log cannot be read: `)];
+  },
   "the log goes on to another day": (home) => {
     const lines = [-1, 3].map((ahead) => `time=${day(ahead)}T00:00:00Z direction=in result=genuine\n`);
     home.write(`${STATE}/log`, lines.join("") + "half a line\n");
