@@ -57,6 +57,8 @@ export async function filters(doctor: DoctorContext): Promise<void> {
   const { file, postconf, home, settings, programs, findings, notes } = doctor;
   const hasDestination = settings === undefined || settings.incoming.inbox !== "" || settings.incoming.forward;
   const unreadable = (path: string, why: string) => void findings.push(unreadableFilter(path, why));
+  // Configuration of the machine, which a user need not be able to read.
+  const unchecked = (path: string, why: string) => void notes.push(`${path} is not checked: ${why}`);
   const unlisted = (path: string, why: string) =>
     void findings.push({ ...unreadableFilter(path, why), what: `The home directory cannot be read: ${why}` });
   const names = namesIn(home, unlisted).filter((name) => /^\.qmail(-|$)/.test(name));
@@ -87,7 +89,7 @@ export async function filters(doctor: DoctorContext): Promise<void> {
   };
   const forward = textFiles([`${home}/.forward`], unreadable);
   for (const file of forward) findings.push(...checkForward(file, context));
-  const machine = postconf.length > 0 ? postconf : await postfixFiles();
+  const machine = postconf.length > 0 ? postconf : await postfixFiles(unchecked);
   const postfix = "id" in machine ? [] : machine;
   if ("id" in machine) findings.push(machine);
   findings.push(...checkPostfix(postfix, context));
@@ -102,7 +104,9 @@ export async function filters(doctor: DoctorContext): Promise<void> {
     const { domain, exclude } = settings.forwarding;
     const { srsDomains } = context;
     findings.push(...checkPostfixMaps(postfix, { folder, srsDomains, forwarding: domain.toLowerCase(), exclude }));
-    for (const file of textFiles(["/etc/mail/sendmail.cf"])) findings.push(...checkSendmail(file, { folder, logins }));
+    for (const file of textFiles(["/etc/mail/sendmail.cf"], unchecked)) {
+      findings.push(...checkSendmail(file, { folder, logins }));
+    }
   }
 
   if (settings !== undefined) findings.push(...checkSweep(settings.state.folder, new Date()));
@@ -114,9 +118,9 @@ export async function filters(doctor: DoctorContext): Promise<void> {
     denied: socketDenied,
     missing: (path: string) => pathInfo(path).kind === "missing",
   };
-  for (const file of textFiles(OPENSMTPD_FILES)) findings.push(...checkOpenSmtpd(file, clients));
-  for (const file of textFiles(EXIM_FILES)) findings.push(...checkEximDoor(file, clients));
-  for (const file of textFiles(TCPRULES_FILES)) findings.push(...checkTcpRules(file, clients));
+  for (const file of textFiles(OPENSMTPD_FILES, unchecked)) findings.push(...checkOpenSmtpd(file, clients));
+  for (const file of textFiles(EXIM_FILES, unchecked)) findings.push(...checkEximDoor(file, clients));
+  for (const file of textFiles(TCPRULES_FILES, unchecked)) findings.push(...checkTcpRules(file, clients));
 
   const all = [...qmail, ...maildrop, ...procmail, ...forward, ...postfix];
   const hook = installedPrograms(isFile).hook ?? "/usr/local/lib/countersign/hooks/incoming";
@@ -155,12 +159,15 @@ function unreadableFilter(file: string, why: string): Finding {
 }
 
 /** Returns the configuration of the Postfix on this machine, with its domain and host name; or a finding. */
-async function postfixFiles(): Promise<TextFile[] | Finding> {
+async function postfixFiles(unchecked: (path: string, why: string) => void): Promise<TextFile[] | Finding> {
   const programs = postfixPrograms();
   if (programs === undefined) return [];
   const { code, out, said } = await run([`${programs}/postconf`, "-h", "config_directory"]);
   if (code !== 0) return unreadableConfiguration("/etc/postfix", said);
   const folder = out.trim();
   const names = (await run([`${programs}/postconf`, "mydomain", "myhostname", "queue_directory"])).out;
-  return [{ file: `${folder}/main.cf`, text: names }, ...textFiles([`${folder}/main.cf`, `${folder}/master.cf`])];
+  return [
+    { file: `${folder}/main.cf`, text: names },
+    ...textFiles([`${folder}/main.cf`, `${folder}/master.cf`], unchecked),
+  ];
 }
