@@ -6,9 +6,10 @@ import { parseConfig, type Settings } from "../lib/settings/parse.ts";
 import { Fail, reason } from "../lib/fail.ts";
 import { abortOnSignal } from "../io/system/signals.ts";
 import type { Result } from "../incoming/verdict.ts";
-import { configFile, loadIdentities, loadSettings } from "../io/system/load.ts";
+import { configFile, loadSettings } from "../io/system/load.ts";
 import type { Identity } from "../lib/settings/identity.ts";
 import { type Arguments, runCommand } from "./arguments.ts";
+import { readIdentities } from "./identities.ts";
 import { HeaderFields, scanHeader } from "./audit/header.ts";
 import { Hashes } from "./audit/hashes.ts";
 import { type ArchivedMessage, extent, messagesIn } from "./audit/mailboxes.ts";
@@ -115,7 +116,7 @@ function load(options: Arguments): Configuration {
   if (addresses.length === 0) {
     const source = configFile(options.value("config"));
     const settings = loadSettings(source);
-    return { settings, identities: loadIdentities(settings) };
+    return { settings, identities: readIdentities(settings) };
   }
   if (options.value("config") !== undefined) {
     throw new Fail("usage", "Option --address cannot be combined with --config");

@@ -1,11 +1,12 @@
 /** `countersign explain`: explains the verdict on a message, or how a message would be sent. Changes nothing. */
 import { Fail, quote, reason } from "../lib/fail.ts";
 import { PREFIX_BYTES, readInput, type Source } from "../io/system/input.ts";
-import { configFile, loadIdentities, loadSettings, readPlainLists } from "../io/system/load.ts";
+import { configFile, loadSettings, readPlainLists } from "../io/system/load.ts";
 import { canonicalAddress } from "../lib/settings/identity.ts";
 import { LEDGER_BODY_BYTES } from "../lib/entry.ts";
 import { parseLists } from "../lib/settings/lists.ts";
 import { type Arguments, atMost, runCommand } from "./arguments.ts";
+import { readIdentities } from "./identities.ts";
 import { withNetwork } from "./doctor/programs.ts";
 import { explainedJson, explainedText } from "./explain/explained.ts";
 import { explainIncoming } from "./explain/incoming.ts";
@@ -118,7 +119,7 @@ async function explainOut(options: Arguments): Promise<number> {
 
 function load(options: Arguments) {
   const settings = loadSettings(configFile(options.value("config")));
-  return { settings, identities: loadIdentities(settings) };
+  return { settings, identities: readIdentities(settings) };
 }
 
 /** Adds the command that may ask countersign serve for what is remembered; the launcher lets no explain connect. */

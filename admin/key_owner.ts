@@ -9,6 +9,7 @@ import { readDoorbellKeys, readForwardingKeys } from "../io/system/load.ts";
 import type { Service } from "../lib/settings/doorbell.ts";
 import type { Arguments } from "./arguments.ts";
 import { changeAtomically, isThere } from "./files.ts";
+import { siteUser } from "./identities.ts";
 import { keepsAll } from "./keyfile.ts";
 import { selectIdentity } from "./option_values.ts";
 
@@ -31,7 +32,7 @@ export function selectOwner(settings: Settings, identities: readonly Identity[],
     return options.has(name) || options.value(name) !== undefined;
   });
   if (second !== undefined) throw new Fail("usage", `Options --${first} and --${second} cannot be combined`);
-  if (first === "doorbell") return ofDoorbell(serviceOf(settings, options.value("doorbell")!));
+  if (first === "doorbell") return ofDoorbell(settings, serviceOf(settings, options.value("doorbell")!));
   if (first !== "forwarding") return ofIdentity(settings, selectIdentity(identities, options.value("address")));
   const owner = ofForwarding(settings);
   if (owner === undefined) {
@@ -47,7 +48,7 @@ export function listOwners(settings: Settings, identities: readonly Identity[], 
     return [selectOwner(settings, identities, options)];
   }
   const forwarding = ofForwarding(settings);
-  const doorbells = settings.doorbell.map(ofDoorbell);
+  const doorbells = doorbellsOf(settings);
   return [...identities.map((one) => ofIdentity(settings, one)), ...doorbells, ...forwarding ? [forwarding] : []];
 }
 
@@ -61,7 +62,7 @@ export function otherOwner(
   const forwarding = ofForwarding(settings);
   const all = identities.map((one) => ofIdentity(settings, one));
   // These are created with their first key.
-  const others = [...settings.doorbell.map(ofDoorbell), ...forwarding ? [forwarding] : []];
+  const others = [...doorbellsOf(settings), ...forwarding ? [forwarding] : []];
   all.push(...others.filter((one) => isThere(one.file)));
   return all.find((other) => other.file !== owner.file && secrets.some((secret) => holds(other.keys(), secret)));
 }
@@ -95,8 +96,16 @@ function ofForwarding(settings: Settings): KeyOwner | undefined {
   return { name: "forwarded mail", file, mode: 0o640, option, keys: () => readForwardingKeys(settings) };
 }
 
-function ofDoorbell(service: Service): KeyOwner {
+const doorbellsOf = (settings: Settings): KeyOwner[] => settings.doorbell.map((one) => ofDoorbell(settings, one));
+
+function ofDoorbell(settings: Settings, service: Service): KeyOwner {
   const { name, keys: file } = service;
   const option = `--doorbell ${name}`;
-  return { name: `doorbell ${name}`, file, mode: 0o600, option, keys: () => readDoorbellKeys(service) };
+  return {
+    name: `doorbell ${name}`,
+    file,
+    mode: 0o600,
+    option,
+    keys: () => readDoorbellKeys(service, siteUser(settings)),
+  };
 }

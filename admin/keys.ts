@@ -2,10 +2,11 @@
 import type { Settings } from "../lib/settings/parse.ts";
 import { dayOf, printDay } from "../lib/date.ts";
 import { Fail, quote } from "../lib/fail.ts";
-import { configFile, loadIdentities, loadSettings } from "../io/system/load.ts";
+import { configFile, loadSettings } from "../io/system/load.ts";
 import type { Identity } from "../lib/settings/identity.ts";
 import { KEY_LIFETIME_DAYS, MIN_SECRET_BYTES, parseKeys, signingKey, validKeys } from "../lib/settings/keys.ts";
 import { type Arguments, atMost, runCommand } from "./arguments.ts";
+import { readIdentities } from "./identities.ts";
 import { createAtomically, isThere } from "./files.ts";
 import { importKeys } from "./import_keys.ts";
 import { SECRET_SOURCES } from "./imported_secrets.ts";
@@ -67,7 +68,7 @@ export function keys(name: string, args: readonly string[]): Promise<number> {
     if (own !== undefined && verb !== "import") throw new Fail("usage", `Option --${own} is for import only`);
     atMost(options, verb === "retire" || verb === "import" ? 2 : 1);
     const settings = loadSettings(configFile(options.value("config")));
-    await run(settings, loadIdentities(settings), options, operands[0]);
+    await run(settings, readIdentities(settings), options, operands[0]);
   });
 }
 

@@ -1,8 +1,9 @@
 /** `countersign sandbox`: writes the sandbox file, with which the launchers restrict shim and hook. */
 import type { ConfigSource, Settings } from "../lib/settings/parse.ts";
 import { Fail } from "../lib/fail.ts";
-import { configFile, loadIdentities, loadSettings } from "../io/system/load.ts";
+import { configFile, loadSettings } from "../io/system/load.ts";
 import { atMost, runCommand } from "./arguments.ts";
+import { readIdentities } from "./identities.ts";
 import {
   changeAtomically,
   createAtomically,
@@ -45,7 +46,7 @@ export function sandbox(name: string, args: readonly string[]): Promise<number> 
     if (removes) return remove(paths);
     const changed = lastChange(source.file);
     const settings = loadSettings(source, "users");
-    const shared = sharedSecret(loadIdentities(settings));
+    const shared = sharedSecret(readIdentities(settings));
     if (shared !== undefined) {
       throw new Fail("config", `${shared.join(" and ")} have the same secret in their key files`);
     }

@@ -1,9 +1,10 @@
 /** `countersign sign`: prints the signed envelope sender for an address. */
 import { formatAddress, parseAddress } from "../lib/address.ts";
 import { Fail } from "../lib/fail.ts";
-import { configFile, loadIdentities, loadSettings } from "../io/system/load.ts";
+import { configFile, loadSettings } from "../io/system/load.ts";
 import { sign as signSender } from "../outgoing/sender.ts";
 import { runCommand } from "./arguments.ts";
+import { readIdentities } from "./identities.ts";
 import { choice, operand, selectIdentity, time } from "./option_values.ts";
 import { say } from "./terminal.ts";
 
@@ -23,7 +24,7 @@ export function sign(name: string, args: readonly string[]): Promise<number> {
     const text = operand(options, "ADDRESS");
     const [wanted, now] = [choice(options, "scheme", ["srs", "prvs"]), time(options, "now")];
     const settings = loadSettings(configFile(options.value("config")));
-    const identities = loadIdentities(settings);
+    const identities = readIdentities(settings);
     const identity = selectIdentity(identities, text);
     const scheme = wanted ?? settings.sender;
     if (scheme === "plain") throw new Fail("usage", 'The settings have sender = "plain"', { fix: "give --scheme" });

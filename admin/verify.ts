@@ -1,8 +1,9 @@
 /** `countersign verify`: checks whether a signed address is valid. */
-import { configFile, loadIdentities, loadSettings } from "../io/system/load.ts";
+import { configFile, loadSettings } from "../io/system/load.ts";
 import { checkSignedAlone } from "../incoming/checks/keys.ts";
 import type { Verdict } from "../incoming/verdict.ts";
 import { runCommand } from "./arguments.ts";
+import { readIdentities } from "./identities.ts";
 import { operand, time } from "./option_values.ts";
 import { say } from "./terminal.ts";
 
@@ -21,7 +22,7 @@ export function verify(name: string, args: readonly string[]): Promise<number> {
   return runCommand(name, args, { help: HELP, values: ["now", "config"] }, (options) => {
     const [text, now] = [operand(options, "ADDRESS"), time(options, "now")];
     const settings = loadSettings(configFile(options.value("config")));
-    const identities = loadIdentities(settings);
+    const identities = readIdentities(settings);
     const found = checkSignedAlone({ sender: null, recipients: [text] }, { settings, identities, now });
     const [word, why] = inWords(found);
     say(`${word}: ${why}`);

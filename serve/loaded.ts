@@ -28,14 +28,15 @@ export interface Loaded {
 /**
  * Reads the settings and every file that they name.
  *
+ * @param identitiesIn loads the identities
  * @throws {Fail} `config`, `permission` for settings, lists or moved addresses that cannot be used, and when no key can
  *   be read
  */
-export function load(source: ConfigSource): Loaded {
+export function load(source: ConfigSource, identitiesIn: (settings: Settings) => Identity[] = loadIdentities): Loaded {
   const settings = loadSettings(source);
   void settings.plainLists?.some; // read on first use otherwise
   const moved = readMoved(settings);
-  const identities = loadIdentities(settings);
+  const identities = identitiesIn(settings);
   const unreadable = new Map<Identity, string>();
   for (const identity of identities) {
     try {

@@ -1,11 +1,12 @@
 /** The context that all checks of doctor share: options, settings, and the findings so far. */
 import type { Settings } from "../../lib/settings/parse.ts";
 import { Fail } from "../../lib/fail.ts";
-import { configFile, loadIdentities, loadSettings } from "../../io/system/load.ts";
+import { configFile, loadSettings } from "../../io/system/load.ts";
 import type { Identity } from "../../lib/settings/identity.ts";
 import type { Arguments } from "../arguments.ts";
+import { readIdentities } from "../identities.ts";
 import type { Finding, Programs, TextFile } from "./finding.ts";
-import { pathInfo, textFile } from "./filesystem.ts";
+import { textFile } from "./filesystem.ts";
 import { programsOf } from "./programs.ts";
 import { checkSettings, findingOf } from "./settings.ts";
 
@@ -60,19 +61,10 @@ function readRequired(path: string): TextFile {
   return file;
 }
 
-/**
- * Returns the user of a site when root runs doctor: the owner of its state. Keys and logins may belong to them; if they
- * were given to root, the programs of the site could no longer read them.
- */
-export function siteUser({ state }: Settings): number | undefined {
-  const { kind, uid } = pathInfo(state.folder);
-  return Deno.uid() === 0 && kind === "folder" && uid !== 0 ? uid : undefined;
-}
-
 /** Returns the identities; undefined if a key file cannot be read, which the check of the keys reports. */
 export function readableIdentities(settings: Settings): Identity[] | undefined {
   try {
-    const identities = loadIdentities(settings, siteUser(settings));
+    const identities = readIdentities(settings);
     for (const identity of identities) void identity.keys; // the file is read on first access
     return identities;
   } catch (error) {

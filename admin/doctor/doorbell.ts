@@ -7,7 +7,8 @@ import { lineOf, type Settings } from "../../lib/settings/parse.ts";
 import { loadIdentities, readDoorbellKeys } from "../../io/system/load.ts";
 import { termsFor } from "../../io/doorbell/terms.ts";
 import { DoorbellFiles } from "../../io/state/doorbell/files.ts";
-import { type DoctorContext, siteUser } from "./context.ts";
+import { siteUser } from "../identities.ts";
+import type { DoctorContext } from "./context.ts";
 import type { Finding } from "./finding.ts";
 
 const DEFERS = "The doorbell defers all mail to the service.";

@@ -3,10 +3,10 @@ import { asksLookup } from "../../lib/settings/lookup.ts";
 import { mailboxOf } from "../../lib/settings/mailbox.ts";
 import type { Settings } from "../../lib/settings/parse.ts";
 import { errorText, Fail } from "../../lib/fail.ts";
-import { loadIdentities } from "../../io/system/load.ts";
 import { VERSION } from "../../lib/version.ts";
 import { NOT_COUNTED, RecentCount, recentSentence } from "../audit/recent.ts";
 import { installedPrograms } from "../programs.ts";
+import { readIdentities, siteUser } from "../identities.ts";
 import { sharedSecret } from "../shared_secret.ts";
 import { isGroupWritable, isThere, realPath } from "../files.ts";
 import { formerSandboxFile, sandboxFile } from "../../lib/paths.ts";
@@ -31,7 +31,7 @@ import { checkSubmit } from "./submit.ts";
 import { checkAccounts } from "./accounts.ts";
 import { checkFolder, checkLog, unreadableLog } from "./state.ts";
 import { checkMbox } from "./mbox.ts";
-import { type DoctorContext, readableIdentities, siteUser } from "./context.ts";
+import { type DoctorContext, readableIdentities } from "./context.ts";
 
 /** A check, which needs the settings. */
 type Check = (context: DoctorContext, settings: Settings) => Promise<void> | void;
@@ -59,7 +59,7 @@ function keys({ file, now, findings }: DoctorContext, settings: Settings): void 
   for (const [nth, one] of settings.identity.entries()) {
     const where = { file: file.file, line: identityLine(file.text, nth) };
     try {
-      void loadIdentities({ ...settings, identity: [one] }, siteUser(settings))[0]!.keys;
+      void readIdentities({ ...settings, identity: [one] })[0]!.keys;
     } catch (error) {
       if (!(error instanceof Fail)) throw error;
       right = false;
@@ -71,7 +71,7 @@ function keys({ file, now, findings }: DoctorContext, settings: Settings): void 
     const text = textFile(one.keys);
     if (text !== undefined) findings.push(...checkKeys(text, one.address, now));
   }
-  const shared = right ? sharedSecret(loadIdentities(settings, siteUser(settings))) : undefined;
+  const shared = right ? sharedSecret(readIdentities(settings)) : undefined;
   if (shared === undefined) return;
   const last = settings.identity.findIndex(({ address }) => address.toLowerCase() === shared[1]);
   findings.push({

@@ -12,6 +12,7 @@ import {
 } from "../../serve/decisions.ts";
 import { load } from "../../serve/loaded.ts";
 import { assumedEnvelope, withoutBlankLines } from "./envelope.ts";
+import { readIdentities } from "../identities.ts";
 import { json, plain, rows } from "../terminal.ts";
 
 /** The stage of the SMTP session at which the door decides. */
@@ -50,7 +51,7 @@ export async function explainDoor(
     const fix = `use --${sender === undefined ? "sender" : "recipient"}`;
     throw new Fail("usage", "Envelope is unknown", { fix });
   }
-  const context: DoorContext = { loaded: load(source), now, sender };
+  const context: DoorContext = { loaded: load(source, readIdentities), now, sender };
   const atRcpt = decideRecipient(recipient, context);
   const about = (at: Stage, { reply = "", event = {} }: Decision, otherwise: string): DoorExplanation => ({
     at,
