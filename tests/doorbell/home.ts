@@ -1,4 +1,5 @@
 /** A home with a service behind svc@example.org, and helpers that write to it and read what it did. */
+import assert from "node:assert/strict";
 import { CREATED, Home, ROOT } from "../rig.ts";
 
 export const SVC = "svc@example.org";
@@ -48,6 +49,12 @@ export const command = (home: Home) => ["--service", "svc", "--", `${home.path}/
 
 /** The address in the Reply-To field of a challenge. */
 export const replyTo = (challenge: string): string => /^Reply-To: (.*)$/m.exec(challenge)![1]!;
+
+/** Sends a request that is held and challenged. @returns the address that confirms it */
+export async function challenged(home: Home, mail = request(), sender = ANN): Promise<string> {
+  assert.equal((await ring(home, sender, SVC, mail)).code, 99);
+  return replyTo(home.mails("out").at(-1)!);
+}
 
 /** The files of the service in this state. */
 export function filesIn(home: Home, state: string): string[] {

@@ -1,8 +1,8 @@
 /** The weaknesses of pm-jacookie that were found by running it, each shown to be absent here. */
 import assert from "node:assert/strict";
-import type { Home } from "../rig.ts";
 import {
   ANN,
+  challenged,
   filesIn,
   heldCount,
   heldTexts,
@@ -18,12 +18,6 @@ import {
 
 /** A request with this Message-ID, so that it is another one. */
 const nth = (id: string, from = ANN, more = "") => request(from, more).replace("<request@", `<${id}@`);
-
-/** Sends a request. @returns the address that confirms it */
-async function challenged(home: Home, mail = request(), sender = ANN): Promise<string> {
-  await ring(home, sender, SVC, mail);
-  return replyTo(home.mails("out").at(-1)!);
-}
 
 /** The CRC of cksum(1), from which pm-jacookie made its cookies. */
 function cksum(text: string): number {

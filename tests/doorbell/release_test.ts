@@ -1,8 +1,9 @@
 /** What becomes of a message when its program fails, is killed, or is confirmed by several messages at once. */
 import assert from "node:assert/strict";
-import { type Home, oneLine, ROOT } from "../rig.ts";
+import { oneLine, ROOT } from "../rig.ts";
 import {
   ANN,
+  challenged,
   command,
   filesIn,
   heldCount,
@@ -18,12 +19,6 @@ import {
   serviceHome,
   SVC,
 } from "./home.ts";
-
-/** Sends a request. @returns the address that confirms it */
-async function challenged(home: Home, mail = request(), sender = ANN): Promise<string> {
-  assert.equal((await ring(home, sender, SVC, mail)).code, 99);
-  return replyTo(home.mails("out").at(-1)!);
-}
 
 Deno.test("a program that fails is tried again by the retried confirmation", async () => {
   using home = serviceHome();
