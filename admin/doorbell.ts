@@ -1,6 +1,6 @@
 /** `countersign doorbell`: manages held messages and the addresses that a service knows; or it is the hook itself. */
 import { parseAddress } from "../lib/address.ts";
-import { Fail, quote, reason } from "../lib/fail.ts";
+import { errorText, Fail, quote, reason } from "../lib/fail.ts";
 import { information } from "../lib/information.ts";
 import type { Service } from "../lib/settings/doorbell.ts";
 import type { Settings } from "../lib/settings/parse.ts";
@@ -32,7 +32,7 @@ itself is hooks/doorbell.
   deny ADDRESS    Ignore messages from an address
   forget ADDRESS  Forget a remembered, allowed or denied address
   release ID      Act on a message as if its sender had confirmed it. A message without a program is printed
-  delete ID       Delete a message
+  delete ID       Delete a message, also one that cannot be read
 
   --file FILE     Allow or deny the addresses in a file, one on each line, or none of them if a line is not an address.
                   Denied ones stay denied. The list of pm-jacookie is ~/.cookie-cache-whitelist
@@ -68,7 +68,7 @@ export function doorbell(name: string, args: readonly string[]): Promise<number>
       for (const service of named === undefined ? settings.doorbell : [serviceOf(settings, named)]) {
         const state = stateOf(settings, service);
         if (settings.doorbell.length > 1) say(`${service.name}:`);
-        status = Math.max(status, word === "list" ? list(state) : await run(name, state, settings));
+        status = Math.max(status, word === "list" ? list(name, state) : await run(name, state, settings));
       }
       return status;
     }
@@ -91,9 +91,17 @@ function stateOf(settings: Settings, service: Service): DoorbellFiles {
   return new DoorbellFiles(settings.state.folder, service, readDoorbellKeys(service), new Date());
 }
 
-function list(state: DoorbellFiles): number {
-  for (const { id, state: now, challenged, time, size, record } of state.list()) {
+function list(name: string, state: DoorbellFiles): number {
+  let status = 0;
+  for (const { id, state: now, challenged, time, size, record, error } of state.list()) {
     const when = new Date(time * 1000).toISOString().slice(0, 16).replace("T", " ");
+    const item = `${id}  ${now.padEnd(11)}  ${when}  ${String(size).padStart(9)}`;
+    if (record === undefined) {
+      say(`${item}  (cannot be read)`);
+      printError(name, errorText(error));
+      status = 75;
+      continue;
+    }
     const asked = challenged === undefined
       ? ""
       : { sent: "challenged", later: "to be challenged", never: "nobody is asked" }[challenged];
@@ -101,16 +109,12 @@ function list(state: DoorbellFiles): number {
       ? ""
       : `From is ${record.author === undefined ? "not a single address" : plain(record.author)}`;
     const notes = [asked, about].filter((one) => one !== "").join("; ");
-    say(
-      `${id}  ${now.padEnd(11)}  ${when}  ${String(size).padStart(9)}  ${plain(record.address)}${
-        notes && `  (${notes})`
-      }`,
-    );
+    say(`${item}  ${plain(record.address)}${notes && `  (${notes})`}`);
   }
   for (const { address, standing, until } of state.addresses()) {
     say(`${plain(address)}  ${standing}${until === undefined ? "" : ` until ${printDay(until)}`}`);
   }
-  return 0;
+  return status;
 }
 
 async function run(name: string, state: DoorbellFiles, settings: Settings): Promise<number> {
@@ -171,8 +175,14 @@ async function settle(
     printError(name, found === undefined ? `No message ${quote(id)}` : `The program of ${id} is running`);
     return found === undefined ? 64 : 75;
   }
+  const changed = () => new Fail("temporary", `Message ${id} was changed by another process`);
+  if (found.record === undefined) {
+    if (verb === "release") throw found.error;
+    if (!state.removeUnreadable(found)) throw changed();
+    return 0;
+  }
   const claim = state.claim(id, found.state);
-  if (claim === undefined) throw new Fail("temporary", `Message ${id} was changed by another process`);
+  if (claim === undefined) throw changed();
   if (verb === "delete") {
     claim.settle("done");
     return 0;

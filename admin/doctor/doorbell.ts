@@ -62,16 +62,31 @@ function termsFindings(service: Service, where: Finding["where"]): Finding[] {
   }];
 }
 
-/** A message whose program was killed waits for the administrator. */
+/** Messages whose program was killed, and those that cannot be read, wait for the administrator. */
 function stateFindings(service: Service, settings: Settings, now: Date): Finding[] {
-  const state = new DoorbellFiles(settings.state.folder, service, [], now);
-  const stuck = state.list().filter(({ state: one }) => one === "kept" || one === "interrupted");
-  if (stuck.length === 0) return [];
-  return [{
-    id: "doorbell-interrupted",
-    what: `The program of ${stuck.length} confirmed ${stuck.length === 1 ? "message" : "messages"} was killed`,
-    where: { file: folderOf(service, settings.state.folder) },
-    why: "It is unknown what the program did, so it is not run again automatically.",
-    fix: `countersign doorbell list --service ${service.name}, then release or delete each`,
-  }];
+  const all = new DoorbellFiles(settings.state.folder, service, [], now).list();
+  const stuck = all.filter(({ state, error }) => error === undefined && (state === "kept" || state === "interrupted"));
+  const unreadable = all.filter(({ error }) => error !== undefined);
+  const where = { file: folderOf(service, settings.state.folder) };
+  const list = `countersign doorbell list --service ${service.name}`;
+  const out: Finding[] = [];
+  if (stuck.length > 0) {
+    out.push({
+      id: "doorbell-interrupted",
+      what: `The program of ${stuck.length} confirmed ${stuck.length === 1 ? "message" : "messages"} was killed`,
+      where,
+      why: "It is unknown what the program did, so it is not run again automatically.",
+      fix: `${list}, then release or delete each`,
+    });
+  }
+  if (unreadable.length > 0) {
+    out.push({
+      id: "doorbell-unreadable",
+      what: `${unreadable.length} held ${unreadable.length === 1 ? "message" : "messages"} cannot be read`,
+      where,
+      why: "Their confirmations stay queued.",
+      fix: `${list}, then correct the mode of each file, or delete the message`,
+    });
+  }
+  return out;
 }

@@ -37,6 +37,7 @@ export const FINDING_IDS = {
   "doorbell-requests": "Requests do not reach the doorbell, only confirmations do",
   "doorbell-service": "A line calls the doorbell for a service that is not configured",
   "doorbell-terms": "A doorbell has no terms in its default language",
+  "doorbell-unreadable": "A held message of a doorbell cannot be read",
   "exim-acl": "Exim knows the socket lookup, but no ACL uses it",
   "exim-data": "The ACL for DATA does not query Countersign",
   "exim-lookup": "Exim uses a different socket lookup than serve",

@@ -49,7 +49,7 @@ Deno.test("doctor reports keys, terms and a personal address, with their lines",
   assert.match(stdout, new RegExp(`where {2}.*config\\.toml:${line}$`, "m"));
 });
 
-Deno.test("doctor reports messages whose program was killed, until they are released or deleted", async () => {
+Deno.test("doctor reports messages whose program was killed, and damaged ones, until they are released or deleted", async () => {
   using home = serviceHome();
   await ring(home, ANN, SVC, request());
   const to = replyTo(home.mails("out")[0]!);
@@ -58,6 +58,9 @@ Deno.test("doctor reports messages whose program was killed, until they are rele
   const { ids, stdout } = await found(home);
   assert.deepEqual(ids, ["doorbell-interrupted"]);
   assert.match(stdout, /^The program of 1 confirmed message was killed \[/m);
+  home.write(".local/state/countersign/doorbell/svc/kept/aaaaaaaaaaaa", "damaged\n");
+  assert.deepEqual((await found(home)).ids, ["doorbell-interrupted", "doorbell-unreadable"]);
+  assert.equal((await countersign(home, ["doorbell", "delete", "aaaaaaaaaaaa"])).code, 0);
   const [id] = filesIn(home, "kept");
   assert.equal((await countersign(home, ["doorbell", "delete", id!])).code, 0);
   assert.deepEqual((await found(home)).ids, []);

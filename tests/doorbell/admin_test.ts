@@ -54,6 +54,35 @@ Deno.test("a message without a program that cannot be printed stays held", async
   assert.equal(heldCount(home), 0);
 });
 
+Deno.test("a damaged message is listed with the others, cannot be released, and can be deleted", async () => {
+  using home = serviceHome();
+  const folder = ".local/state/countersign/doorbell/svc";
+  await ring(home, ANN, SVC, request());
+  await ring(home, "bob@friend.example", SVC, request("bob@friend.example"));
+  const ids = (await manage(home, "list")).stdout.trimEnd().split("\n");
+  const [ann, bob] = [ANN, "bob@"].map((one) => ids.find((line) => line.includes(one))!.split(" ")[0]!) as [
+    string,
+    string,
+  ];
+  const name = filesIn(home, "held/new").find((one) => one.includes(ann))!;
+  home.write(`${folder}/held/new/${name}`, "damaged\n");
+  home.write(`${folder}/kept/aaaaaaaaaaaa`, "");
+  home.write(`${folder}/running/bbbbbbbbbbbb`, "");
+  const listed = await manage(home, "list");
+  assert.equal(listed.code, 75);
+  const lines = listed.stdout.trimEnd().split("\n");
+  assert.equal(lines.length, 4);
+  assert.match(lines.find((line) => line.startsWith(ann))!, / {2}held .* {2}\(cannot be read\)$/);
+  assert.match(lines.find((line) => line.startsWith("aaaaaaaaaaaa"))!, / {2}kept .* {2}\(cannot be read\)$/);
+  assert.match(lines.find((line) => line.startsWith("bbbbbbbbbbbb"))!, / {2}interrupted .* {2}\(cannot be read\)$/);
+  assert.match(lines.find((line) => line.startsWith(bob))!, /bob@friend\.example {2}\(challenged\)$/);
+  assert.equal(listed.stderr.match(/^doorbell: .*it does not begin with a record$/gm)?.length, 3, listed.stderr);
+  oneLine(await manage(home, "release", ann), 75, /it does not begin with a record/);
+  assert.equal((await manage(home, "release", bob)).code, 0);
+  assert.equal((await manage(home, "delete", ann, "aaaaaaaaaaaa", "bbbbbbbbbbbb")).code, 0);
+  assert.deepEqual(await manage(home, "list"), { code: 0, stdout: "", stderr: "" });
+});
+
 Deno.test("allow, deny and forget; addresses are listed without regard to case", async () => {
   using home = serviceHome();
   for (const [word, address] of [["allow", "Zoe@friend.example"], ["deny", ANN], ["deny", "bob@friend.example"]]) {

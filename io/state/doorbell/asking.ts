@@ -4,7 +4,7 @@
  * reply must be able to claim it.
  */
 import { provesMissing } from "../../../lib/fail.ts";
-import { namesIn, trouble } from "./folder.ts";
+import { namesIn, removeIfPresent, trouble } from "./folder.ts";
 
 /** Notes that this process sends the challenge about a message. @returns a function that ends that */
 export function beginAsking(folder: string, id: string): () => void {
@@ -15,9 +15,7 @@ export function beginAsking(folder: string, id: string): () => void {
     file.tryLockSync(true);
     return () => {
       try {
-        Deno.removeSync(path);
-      } catch (error) {
-        if (!provesMissing(error)) throw trouble(path, error);
+        removeIfPresent(path);
       } finally {
         file.close();
       }

@@ -1,11 +1,10 @@
 /** The state of a doorbell in the files of one folder. */
-import type { Address } from "../../../lib/address.ts";
+import { type Address, parseAddress } from "../../../lib/address.ts";
 import { dayOf } from "../../../lib/date.ts";
 import { Fail } from "../../../lib/fail.ts";
 import type { Key } from "../../../lib/settings/keys.ts";
 import { folderOf, type Service } from "../../../lib/settings/doorbell.ts";
 import type { Facts, Lookup, Standing } from "../../../incoming/doorbell/decide.ts";
-import { parseAddress } from "../../../lib/address.ts";
 import { mailboxOf } from "../../../incoming/doorbell/mailbox.ts";
 import { daily } from "../daily.ts";
 import {
@@ -24,15 +23,16 @@ import {
   findHeld,
   heldIn,
   hold,
-  listHeld,
   markChallenged,
   openHeld,
+  readHeld,
   removeHeld,
 } from "./held.ts";
 import { namesIn } from "./folder.ts";
+import { listHeld, removeUnreadable } from "./list.ts";
 import { type HeldName, nextToChallenge, toEvict } from "./names.ts";
 import { expireCounters, withQuota } from "./quota.ts";
-import type { Challenged, Claim, ExpiredCounts, HeldItem, HeldRecord, ListedAddress } from "./store.ts";
+import type { Challenged, Claim, ExpiredCounts, HeldItem, HeldRecord, ListedAddress, ListedMessage } from "./store.ts";
 
 /** A challenge that this process has to send. */
 export interface DueChallenge {
@@ -100,9 +100,14 @@ export class DoorbellFiles {
     return claimHeld(this.#folder, id, from);
   }
 
-  /** Lists all messages, oldest first. */
-  list(): (HeldItem & { readonly record: HeldRecord })[] {
+  /** Lists all messages, oldest first. One that cannot be read is listed with the error. */
+  list(): ListedMessage[] {
     return listHeld(this.#folder);
+  }
+
+  /** Removes a listed message that cannot be claimed, because it cannot be read. @returns whether it was there */
+  removeUnreadable(item: HeldItem): boolean {
+    return removeUnreadable(this.#folder, item);
   }
 
   /**
@@ -184,9 +189,7 @@ export class DoorbellFiles {
   /** Returns a record; undefined for a message that was moved, or that something has damaged. */
   #recordOf(held: HeldName): HeldRecord | undefined {
     try {
-      const opened = openHeld(this.#folder, held);
-      opened?.file.close();
-      return opened?.record;
+      return readHeld(this.#folder, held);
     } catch {
       return undefined;
     }

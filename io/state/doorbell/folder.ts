@@ -1,4 +1,4 @@
-/** What reading the folders of a doorbell has in common: a file that is missing is no error, anything else is. */
+/** Shared by what reads the folders of a doorbell: a missing file is not an error, anything else is. */
 import { Fail, provesMissing, reason } from "../../../lib/fail.ts";
 
 /** Returns the names in a folder, in alphabetical order; none if it is missing. */
@@ -24,6 +24,17 @@ export function mtimeOf(path: string): Date | undefined {
 export function exists(path: string): boolean {
   try {
     Deno.lstatSync(path);
+    return true;
+  } catch (error) {
+    if (provesMissing(error)) return false;
+    throw trouble(path, error);
+  }
+}
+
+/** Removes a file. @returns whether it was there */
+export function removeIfPresent(path: string): boolean {
+  try {
+    Deno.removeSync(path);
     return true;
   } catch (error) {
     if (provesMissing(error)) return false;

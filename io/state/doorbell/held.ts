@@ -13,10 +13,10 @@ import { Fail, provesMissing } from "../../../lib/fail.ts";
 import type { HeldFact } from "../../../incoming/doorbell/decide.ts";
 import { syncFolder, tryRemove, writeAll } from "../../system/files.ts";
 import { checkLauncher } from "../../transport/commit.ts";
-import { exists, mtimeOf, namesIn, trouble } from "./folder.ts";
+import { exists, mtimeOf, namesIn, removeIfPresent, trouble } from "./folder.ts";
 import { domainDigest, type HeldName, parseName, printName } from "./names.ts";
 import { contentOf, MAX_RECORD_BYTES, openRecord, printRecord, readRecord } from "./record.ts";
-import type { Challenged, Claim, HeldItem, HeldRecord } from "./store.ts";
+import type { Challenged, Claim, HeldRecord } from "./store.ts";
 
 /** The message is too large to be held. */
 export class TooLarge extends Fail {
@@ -96,7 +96,7 @@ function pathOf(folder: string, name: string): string {
 /** Finds a message by its ID. */
 export function findHeld(folder: string, id: string): HeldFact | undefined {
   const name = heldIn(folder).find((one) => one.id === id);
-  const record = name && readRecord(pathOf(folder, name.name));
+  const record = name && readHeld(folder, name);
   if (record !== undefined) return { state: "held", ...people(record) };
   for (const state of ["running", "kept"] as const) {
     const found = readRecord(`${folder}/${state}/${id}`);
@@ -105,11 +105,16 @@ export function findHeld(folder: string, id: string): HeldFact | undefined {
   // It may have been moved since: claimed after the list was read, or settled again.
   if (exists(`${folder}/done/${id}`)) return { state: "done" };
   const again = name === undefined ? undefined : heldIn(folder).find((one) => one.id === id);
-  const held = again && readRecord(pathOf(folder, again.name));
+  const held = again && readHeld(folder, again);
   return held && { state: "held", ...people(held) };
 }
 
 const people = ({ address, author }: HeldRecord) => ({ address, ...(author !== undefined && { author }) });
+
+/** Reads the record of a held message; undefined if it was moved. @throws {Fail} `temporary` */
+export function readHeld(folder: string, { name }: HeldName): HeldRecord | undefined {
+  return readRecord(pathOf(folder, name));
+}
 
 /** Returns the record of a held message, and where its original begins. */
 export function openHeld(folder: string, { name }: HeldName): { record: HeldRecord; file: Deno.FsFile } | undefined {
@@ -217,38 +222,7 @@ function moved(folder: string, source: string, target: string): boolean {
 
 /** Removes a held message. @returns whether it was there */
 export function removeHeld(folder: string, { name }: HeldName): boolean {
-  try {
-    Deno.removeSync(pathOf(folder, name));
-    return true;
-  } catch (error) {
-    if (provesMissing(error)) return false;
-    throw trouble(folder, error);
-  }
-}
-
-/** Lists all messages with their records, oldest first. */
-export function listHeld(folder: string): (HeldItem & { readonly record: HeldRecord })[] {
-  const held = heldIn(folder).flatMap((one) => {
-    const { id, time, size, challenged } = one;
-    const record = readRecord(pathOf(folder, one.name));
-    return record === undefined ? [] : [{ id, time, size, challenged, record, state: "held" as const }];
-  });
-  const others = (["running", "kept"] as const).flatMap((state) =>
-    namesIn(`${folder}/${state}`).flatMap((id) => {
-      const opened = openRecord(`${folder}/${state}/${id}`);
-      if (opened === undefined) return [];
-      const { record, file } = opened;
-      const start = file.seekSync(0, Deno.SeekMode.Current);
-      const { mtime, size } = file.statSync();
-      const free = state === "kept" || file.tryLockSync(true);
-      if (free && state !== "kept") file.unlockSync();
-      file.close();
-      const time = Math.floor((mtime?.getTime() ?? 0) / 1000);
-      const real: HeldItem["state"] = state === "running" && free ? "interrupted" : state;
-      return [{ id, time, size: size - start, record, state: real }];
-    })
-  );
-  return [...held, ...others].sort((a, b) => a.time - b.time);
+  return removeIfPresent(pathOf(folder, name));
 }
 
 /** Removes held messages that arrived before a time, what is left of done ones, and drafts. @returns how many were held */

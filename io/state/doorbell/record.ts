@@ -21,13 +21,28 @@ export function readRecord(path: string): HeldRecord | undefined {
 
 /** Opens a file and reads its record; the file is then at the beginning of the original. */
 export function openRecord(path: string): { record: HeldRecord; file: Deno.FsFile } | undefined {
-  let file: Deno.FsFile;
+  const file = openFile(path);
+  if (file === undefined) return undefined;
   try {
-    file = Deno.openSync(path, { read: true, write: true }); // on NFS only such a file can be locked
+    return { record: recordIn(file, path), file };
+  } catch (error) {
+    file.close();
+    throw error;
+  }
+}
+
+/** Opens a file; undefined if it is missing. @throws {Fail} `temporary` */
+export function openFile(path: string): Deno.FsFile | undefined {
+  try {
+    return Deno.openSync(path, { read: true, write: true }); // on NFS only such a file can be locked
   } catch (error) {
     if (provesMissing(error)) return undefined;
     throw trouble(path, error);
   }
+}
+
+/** Reads the record of an open file, which is then at the beginning of the original. @throws {Fail} `temporary` */
+export function recordIn(file: Deno.FsFile, path: string): HeldRecord {
   try {
     let bytes = new Uint8Array(0);
     const buffer = new Uint8Array(4096);
@@ -38,11 +53,10 @@ export function openRecord(path: string): { record: HeldRecord; file: Deno.FsFil
       const line = new TextDecoder().decode(bytes.subarray(0, Math.max(end, 0)));
       if (!line.startsWith(FIELD)) break;
       file.seekSync(end + 1, Deno.SeekMode.Start);
-      return { record: JSON.parse(line.slice(FIELD.length)), file };
+      return JSON.parse(line.slice(FIELD.length));
     }
     throw new Error("it does not begin with a record");
   } catch (error) {
-    file.close();
     throw trouble(path, error);
   }
 }

@@ -32,6 +32,14 @@ export interface HeldItem {
   readonly size: number;
 }
 
+/** A listed message with its record, or with the error because of which it cannot be read. */
+export type ListedMessage =
+  & HeldItem
+  & ({ readonly record: HeldRecord; readonly error?: undefined } | {
+    readonly record?: undefined;
+    readonly error: unknown;
+  });
+
 /** A message that this process has claimed. */
 export interface Claim {
   readonly id: string;
