@@ -7,6 +7,7 @@ import { accountsIn } from "../lib/settings/accounts.ts";
 import { canonicalAddress, type Identity } from "../lib/settings/identity.ts";
 import { type Mailbox, mailboxOf } from "../lib/settings/mailbox.ts";
 import { rfc5322Date } from "../lib/date.ts";
+import { mboxHeader } from "../lib/mbox.ts";
 import { field, type Header, named, printHead, without } from "../lib/message.ts";
 import { makeProof, PROOF_FIELD } from "../incoming/proof.ts";
 import { cleanEnvironment, envBytes } from "../io/system/environment.ts";
@@ -14,6 +15,7 @@ import { failureReason } from "../io/transport/rejected.ts";
 import { isPermanent, send, spoolIn } from "../io/transport/send.ts";
 import { inject } from "../io/transport/inject.ts";
 import { deliverToMaildir, makeFolders } from "../io/transport/maildir.ts";
+import { deliverToMbox } from "../io/transport/mbox.ts";
 import type { DeliveryContext, HookResult } from "./delivery_context.ts";
 import type { Destination } from "./destination.ts";
 import { respond } from "./respond.ts";
@@ -69,11 +71,6 @@ async function intoMailbox(mailbox: Mailbox, verdict: Verdict, context: Delivery
 
 async function store(mailbox: Mailbox, verdict: Verdict, context: DeliveryContext): Promise<void> {
   if ("maildir" in mailbox) return void await deliverToMaildir(mailbox.maildir, await markedMessage(verdict, context));
-  // Imported late, because few mailboxes are files.
-  const [{ deliverToMbox }, { mboxHeader }] = await Promise.all([
-    import("../io/transport/mbox.ts"),
-    import("../lib/mbox.ts"),
-  ]);
   const { delivery: { sender }, now, abort } = context;
   await deliverToMbox(mailbox.mbox, { sender, now }, await markedMessage(verdict, context, mboxHeader), abort);
 }
