@@ -15,8 +15,6 @@ interface Kept {
 /** Bytes that contents may take together, and what each of them takes besides its length. */
 const [MAX_BYTES, OVERHEAD] = [8 * 1024 * 1024, 400];
 
-const NOTHING: Bytes = new Uint8Array();
-
 /** Reads buckets, and keeps the contents of the last ones. */
 export class Buckets {
   readonly #limit: number;
@@ -31,14 +29,18 @@ export class Buckets {
 
   /** Returns the records of a bucket, none if it does not exist. @throws {Fail} `temporary` when it cannot be read */
   read(path: string): Bytes {
-    const info = infoOf(path);
-    if (info === undefined) return NOTHING;
-    const [known, modified] = [this.#kept.get(path), info.mtime?.getTime()];
-    if (known?.bytes.length === info.size && known.ino === info.ino && known.modified === modified) return known.bytes;
-    const bytes = read(path);
-    // A record may have been added since the file was examined.
-    if (bytes.length === info.size) this.#keep(path, { bytes, ino: info.ino, modified });
-    return bytes;
+    try {
+      const { ino, size, mtime } = Deno.statSync(path);
+      const [known, modified] = [this.#kept.get(path), mtime?.getTime()];
+      if (known?.bytes.length === size && known.ino === ino && known.modified === modified) return known.bytes;
+      const bytes = Deno.readFileSync(path);
+      // A record may have been added since the file was examined.
+      if (bytes.length === size) this.#keep(path, { bytes, ino, modified });
+      return bytes;
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return new Uint8Array();
+      throw unreadable(path, error);
+    }
   }
 
   #keep(path: string, contents: Kept): void {
@@ -53,24 +55,6 @@ export class Buckets {
     if (known === undefined) return;
     this.#kept.delete(path);
     this.#size -= known.bytes.length + OVERHEAD;
-  }
-}
-
-function infoOf(path: string): Deno.FileInfo | undefined {
-  try {
-    return Deno.statSync(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw unreadable(path, error);
-  }
-}
-
-function read(path: string): Bytes {
-  try {
-    return Deno.readFileSync(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return NOTHING;
-    throw unreadable(path, error);
   }
 }
 

@@ -65,15 +65,13 @@ export function path(fallback: string, help: string, check?: (value: string) => 
 
 /** A mailbox, as lib/settings/mailbox.ts describes it. */
 export function mailbox(fallback: string, help: string, check?: (value: string) => void): Setting<string> {
-  const { read } = path(fallback, help, check);
+  const plain = path(fallback, help, check);
   return {
-    type: "path",
-    fallback,
-    help,
+    ...plain,
     read: (given, absolute) => {
-      if (!isText(given)) return wrong("path", given);
-      if (given !== "") notEmpty(pathOf(mailboxOf(given)));
-      return withPath(given, (one) => read(one, absolute));
+      if (!isText(given) || given === "") return plain.read(given, absolute);
+      notEmpty(pathOf(mailboxOf(given)));
+      return withPath(given, (one) => plain.read(one, absolute));
     },
   };
 }
