@@ -147,7 +147,7 @@ async function tryOnce(context: OutboxContext, locked: LockedEntry, entry: Outbo
     ...logEnvelope(sender, entry.sender.scheme !== "none", recipients, settings.log_addresses),
     note: [...notes, ...parts(sent, count("permanent"), count("temporary") + count("unknown"))].join("; "),
     route,
-    ...logAnswered(answered, sender ? [sender, ...recipients] : recipients, settings.log_addresses),
+    ...logAnswered(answered, { sender, recipients }, settings.log_addresses),
     attempt: entry.attempts + 1,
     result: sent > 0 ? "sent" : count("permanent") === results.length ? "failed" : "queued",
     why: failure && failureReason(failure, settings.log_addresses),

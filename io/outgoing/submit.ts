@@ -1,5 +1,4 @@
 /** Sends a message for a user: plans it, remembers it, passes it on or keeps it in the outbox, and logs what happened. */
-import type { Address } from "../../lib/address.ts";
 import { LEDGER_BODY_BYTES } from "../../lib/entry.ts";
 import { type Event, logEnvelope } from "../../lib/log.ts";
 import { type Header, type Message, printHead, unixLines } from "../../lib/message.ts";
@@ -58,7 +57,7 @@ export async function submitMessage(submission: Submission): Promise<void> {
 
   const body = untilAborted(unixLines(input.body()), abort);
   const event = { ...describe(planned, settings), ...submission.event, forgotten };
-  const answer = (answered: Answered) => logAnswered(answered, addressesOf(planned), settings.log_addresses);
+  const answer = (answered: Answered) => logAnswered(answered, planned.envelope, settings.log_addresses);
   try {
     const header = finish === undefined ? planned.header : finish(planned.header);
     const message = { head: printHead(header), body, whole: input.whole };
@@ -121,9 +120,6 @@ function holdBack(hear: Hear | undefined): { held: Hear; release: () => void } {
     release: () => text !== "" && hear?.(text),
   };
 }
-
-const addressesOf = ({ envelope: { sender, recipients } }: Plan): Address[] =>
-  sender ? [sender, ...recipients] : [...recipients];
 
 /** Describes a planned message for the log. */
 export function describe(planned: Plan, settings: Settings) {

@@ -1,5 +1,5 @@
 /** What the receiver of a message answered, for the log. */
-import type { Address } from "../../lib/address.ts";
+import type { Envelope } from "../../lib/envelope.ts";
 import { type Event, maskAddresses } from "../../lib/log.ts";
 import { queueIdIn } from "../../lib/queue_id.ts";
 
@@ -12,8 +12,13 @@ export interface Answered {
 }
 
 /** Returns the answer for the log; without the addresses of the envelope unless `whole`. */
-export function logAnswered({ reply, said }: Answered, envelope: readonly Address[], whole: boolean): Event {
-  const masked = (text: string | undefined) => text === undefined || whole ? text : maskAddresses(text, envelope);
+export function logAnswered(
+  { reply, said }: Answered,
+  { sender, recipients }: Pick<Envelope, "sender" | "recipients">,
+  whole: boolean,
+): Event {
+  const addresses = sender ? [sender, ...recipients] : recipients;
+  const masked = (text: string | undefined) => text === undefined || whole ? text : maskAddresses(text, addresses);
   return {
     queue: reply === undefined ? undefined : queueIdIn(reply),
     reply: masked(reply),

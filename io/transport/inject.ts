@@ -13,7 +13,7 @@ import { killGroup } from "../system/kill_group.ts";
 import { after } from "../system/timer.ts";
 import { checkLauncher } from "./commit.ts";
 import { type Running, type SpawnOptions, UNNAMED } from "./child.ts";
-import { ErrorOutput, lastReply } from "./output.ts";
+import { BRIEFLY_MS, ErrorOutput, lastReply } from "./output.ts";
 import { Unfinished } from "./rejected.ts";
 import { spawnSpooled } from "./spool.ts";
 
@@ -21,8 +21,6 @@ import { spawnSpooled } from "./spool.ts";
 const GRACE_MS = 3000;
 /** Milliseconds within which a pipe reports that its reader has exited. */
 const SETTLE_MS = 1000;
-/** Milliseconds to wait for the rest of a transcript. */
-const TRANSCRIPT_MS = 50;
 
 /** The exit of a program. */
 export interface ChildExit {
@@ -86,7 +84,7 @@ export async function inject(call: SpawnOptions, message: Message): Promise<Chil
     if (!taken && status.code === 0) {
       throw new Unfinished(`${name} exited with status 0 but did not read the whole message`);
     }
-    const reply = transcript && await Promise.race([transcript, after(TRANSCRIPT_MS).then(() => undefined)]);
+    const reply = transcript && await Promise.race([transcript, after(BRIEFLY_MS).then(() => undefined)]);
     return { code: status.code, lastLine, ...(reply !== undefined && { reply }) };
   } finally {
     call.signal?.removeEventListener("abort", abort);

@@ -1,12 +1,20 @@
-/** Reads what a program writes while it sends a message. A grandchild may keep the pipes open, so nothing waits for their end. */
+/**
+ * Reads what a program writes while it sends a message. A grandchild may keep the pipes open, so nothing waits for their
+ * end.
+ */
 import { after } from "../system/timer.ts";
 
-/** Milliseconds to wait for the rest of the output of a program that has failed, and of one that has succeeded. */
-const [SETTLE_MS, BRIEFLY_MS] = [1000, 50];
+/** Milliseconds to wait for the rest of what a program that has failed wrote to standard error. */
+const SETTLE_MS = 1000;
+/** Milliseconds to wait for the rest of other output of a program that has exited. */
+export const BRIEFLY_MS = 50;
 /** Characters that are kept, and characters of the last line that are reported. */
 const [MAX_KEPT, MAX_LINE] = [4096, 200];
 
-/** Called with text of a program for the user, in whole lines of at most 4096 characters. It is not trusted: it may contain control characters. */
+/**
+ * Called with text of a program for the user, in whole lines of at most 4096 characters. The text is not trusted: it may
+ * contain control characters.
+ */
 export type Hear = (text: string) => void;
 
 /**
