@@ -122,6 +122,20 @@ test("the locks exclude fcntl(2) and a lock file, and are released when the hook
   }
 });
 
+test("the lock file is removed if the hook ends while it waits for the locks", async () => {
+  using home = mboxHome();
+  const path = mboxOf(home);
+  const first = await hold(path);
+  const child = new Deno.Command(LOCK, { args: [path], stdin: "piped", stdout: "piped" }).spawn();
+  const writer = child.stdin.getWriter();
+  await writer.write(new Uint8Array([10]));
+  await writer.close();
+  await child.stdout.cancel();
+  await first.release();
+  await child.status;
+  assert.equal(isFile(`${path}.lock`), false);
+});
+
 if (root) {
   test("a user who may not create files in /var/mail can lock a mailbox there", async () => {
     using home = mboxHome();
