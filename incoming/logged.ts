@@ -6,7 +6,7 @@ import { returnedId } from "./checks/returned_header.ts";
 import type { Delivery } from "./delivery.ts";
 import { isBounceSender, type Verdict } from "./verdict.ts";
 
-/** Results that prove that the user sent the message that is returned. Others could pretend that it was a test. */
+/** Results that prove that the user sent the returned message. Otherwise a stranger could pretend that it was a test. */
 const PROVED = ["genuine", "late"];
 
 /** Returns the fields of the log line. Without a verdict the message could not be judged. */

@@ -167,7 +167,7 @@ export function quote(text: string): string {
 
 /** Quotes a text in full, on one line and without control characters. */
 export function quoteAll(text: string): string {
-  // JSON does not escape DEL and C1 characters, which could control the terminal, and those that reorder its text.
+  // JSON does not escape DEL and C1 characters, which could control the terminal, nor those that reorder text.
   return JSON.stringify(text).replace(HIDDEN, (c) => {
     return `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`;
   });

@@ -1,6 +1,6 @@
-/** Finds the name that a mail server gave to a message in its reply to the end of the data, so that its log can be searched. */
+/** Finds the queue ID of a message in the server's reply to the end of the data, so that its log can be searched. */
 
-/** The wordings, the most specific first. Each has the name in its only group. */
+/** The wordings, the most specific first. Each has the ID in its only group. */
 const WORDINGS: readonly RegExp[] = [
   /\bqueued as ([\w.-]{1,64})/i, // Postfix
   /\bInternalId=(\d{1,20})/i, // Exchange
@@ -10,7 +10,7 @@ const WORDINGS: readonly RegExp[] = [
   /\b(?!\d\.\d{1,3}\.\d)([\w.-]{5,64}) Message accepted for delivery/i, // Sendmail, OpenSMTPD
 ];
 
-/** Returns the name of the message in the queue of the server; undefined if the reply does not contain one. */
+/** Returns the queue ID of the message; undefined if the reply does not contain one. */
 export function queueIdIn(reply: string): string | undefined {
   for (const wording of WORDINGS) {
     const found = wording.exec(reply)?.[1];

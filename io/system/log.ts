@@ -34,7 +34,7 @@ function flush(folder: string): void {
   append(folder, lines);
 }
 
-/** What this process has left of a log, by state folder: another end of the file may be a truncated line. */
+/** The log files as this process left them, by state folder. One that has changed since may end in a truncated line. */
 const left = new Map<string, { readonly ino: number | null; readonly size: number }>();
 
 function append(folder: string, lines: string): void {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { queueIdIn } from "../../lib/queue_id.ts";
 
-/** [reply, name] as the servers write them */
+/** [reply, queue ID] as the servers write them */
 const replies: [string, string | undefined][] = [
   ["250 2.0.0 Ok: queued as 4Z2yPq0Xq1z9sR3", "4Z2yPq0Xq1z9sR3"],
   ["250 2.0.0 Ok: queued as 9F2C81A0B3", "9F2C81A0B3"],
@@ -16,5 +16,5 @@ const replies: [string, string | undefined][] = [
   ["550 5.1.1 No such user", undefined],
 ];
 for (const [reply, name] of replies) {
-  Deno.test(`the name of the message in ${reply}`, () => assert.equal(queueIdIn(reply), name));
+  Deno.test(`the queue ID in ${reply}`, () => assert.equal(queueIdIn(reply), name));
 }
