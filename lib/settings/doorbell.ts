@@ -31,8 +31,8 @@ export const DOORBELL = {
   folder: path(
     "",
     "The folder for held messages and addresses. Default: `doorbell/NAME` in `state.folder`. It must be set where " +
-      "`state.redis` is set, which keeps no messages: a folder that all hosts share on which mail to the service is " +
-      "delivered, or a local one if that is one host.",
+      "`state.redis` is set, because Redis keeps no messages: a folder shared by all hosts that deliver mail to the " +
+      "service, or a local one if there is only one such host.",
   ),
   terms: path(
     "",
