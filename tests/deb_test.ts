@@ -13,7 +13,7 @@ test("the Debian package", async (t) => {
   const deb = `${work.path}/made/countersign.deb`;
   const run = (...argv: string[]) => work.run(argv);
 
-  await t.step("is built from what installing makes", async () => {
+  await t.step("is built from what `deno task install` creates", async () => {
     const env = { DEBFULLNAME: "Greg", DEBEMAIL: "greg@debian.org", SOURCE_DATE_EPOCH: "1795000000" };
     const build = [Deno.execPath(), "run", "-q", "-A", "--config", `${ROOT}/deno.json`, `${ROOT}/build/install/deb.ts`];
     assert.deepEqual(await work.run([...build, deb], "", env), { code: 0, stdout: `${deb}\n`, stderr: "" });

@@ -3,8 +3,8 @@
  * moments. A caller retries until the shim exits 0, as a queue does. No message is lost; a message is duplicated only
  * if the injector had taken it when its shim was killed; with a spool no partial message is sent.
  *
- * deno task soak outbox: soak_outbox.ts; deno task soak all: soak_all.ts. deno task soak [messages [seed]]: 10,000 by default, with and without a spool;
- * then an eighth of them through each route of soak_launcher.ts.
+ * deno task soak [messages [seed]]: 10,000 by default, with and without a spool; then an eighth of them through each
+ * route of soak_launcher.ts. deno task soak outbox: soak_outbox.ts; deno task soak all: soak_all.ts.
  */
 import { CONFIG, FaultHome, isWhole, letter } from "./home.ts";
 import { seededRandom } from "./random.ts";

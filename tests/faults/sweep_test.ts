@@ -104,7 +104,7 @@ async function driveKilled(jobs: readonly SweepJob[]): Promise<void> {
 const FAULTS = ["kill", "disk", "denied", "read", "flags", "elsewhere"];
 
 /**
- * Faults that one route is enough for: sweep takes the same steps for a message that has been read, under another name.
+ * Faults for which one route is enough: sweep takes the same steps for a message that has been read, under another name.
  * Only what other programs do to that name differs.
  */
 const repeats = ({ what }: Route, fault: string) => what === "moved, read" && /^(?:kill|disk|denied)$/.test(fault);

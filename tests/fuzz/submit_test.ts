@@ -143,18 +143,22 @@ fuzz(
 
 const base64Text = piecesOf(["A", "=", "==", "+", "/", "AGdyZWcAc2VjcmV0", " ", "*", "AA", "\r"], 6);
 
-fuzz("whatever a client sends to log in: credentials that checkpassword can read, or none", base64Text, (text) => {
-  const all = [plainCredentials(text), loginCredentials(text, "c2VjcmV0"), loginCredentials("Z3JlZw==", text)];
-  for (const found of all.filter((one) => one !== undefined)) {
-    for (const part of [found.user, found.password]) {
-      assert.ok(part !== "" && part.length <= 255 && !part.includes("\0"));
-      assert.equal(decodeLatin1(encodeLatin1(part)), part);
+fuzz(
+  "whatever a client sends to log in yields credentials that checkpassword can read, or none",
+  base64Text,
+  (text) => {
+    const all = [plainCredentials(text), loginCredentials(text, "c2VjcmV0"), loginCredentials("Z3JlZw==", text)];
+    for (const found of all.filter((one) => one !== undefined)) {
+      for (const part of [found.user, found.password]) {
+        assert.ok(part !== "" && part.length <= 255 && !part.includes("\0"));
+        assert.equal(decodeLatin1(encodeLatin1(part)), part);
+      }
     }
-  }
-  const decoded = decodeBase64(text);
-  // Only the canonical form is accepted, or one whose unused bits are not zero.
-  if (decoded !== undefined) assert.equal(encodeLatin1(decoded).toBase64().length, text.length);
-});
+    const decoded = decodeBase64(text);
+    // Only the canonical form is accepted, or one whose unused bits are not zero.
+    if (decoded !== undefined) assert.equal(encodeLatin1(decoded).toBase64().length, text.length);
+  },
+);
 
 fuzz(
   "a login and a password arrive as they were sent",

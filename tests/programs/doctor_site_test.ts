@@ -7,7 +7,7 @@ import { QUICK_LOGIN } from "../submit/submitd_home.ts";
 import { Installed } from "./installation.ts";
 
 Deno.test({
-  name: "doctor of root: keys and logins of the site's user are theirs, those of others are not",
+  name: "doctor run by root accepts keys and logins of the site's user, and reports those of other users",
   ignore: Deno.uid() !== 0,
   fn: async () => {
     using installed = await Installed.make();

@@ -1,4 +1,4 @@
-/** Debian's vacation faces a challenge: it confirms nothing, and the two do not answer each other for ever. */
+/** Debian's vacation gets a challenge: it confirms nothing, and the two do not answer each other forever. */
 import assert from "node:assert/strict";
 import { decodeLatin1, encodeLatin1 } from "../../lib/bytes.ts";
 import type { Home } from "../rig.ts";

@@ -54,7 +54,7 @@ test("message-mode: a message is sent with an SRS sender and a tag", async () =>
   await assertSent(desk, await emacs(desk, COMPOSE["message"]!));
 });
 
-test("message-mode: when the shim fails, Emacs shows its message and does not call the message sent", async (t) => {
+test("message-mode: when the shim fails, Emacs shows the error and does not report the message as sent", async (t) => {
   for (const { what, message, reached, fail } of FAILURES) {
     await t.step(what, async () => {
       using desk = new Desk();

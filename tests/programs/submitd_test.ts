@@ -147,7 +147,7 @@ test("killed under load: every message with a reply 250 was delivered", async ()
   }
 });
 
-test("200 sessions are held, and killed in a burst of messages: none with a reply 250 is lost", async () => {
+test("200 sessions are held; when submitd is killed in a burst of messages, none that got a reply 250 is lost", async () => {
   await using site = await SubmitdSite.make("max_per_address = 200", '[transport]\nvia = "maildir"\nmaildir = "~/out"');
   Deno.writeTextFileSync(`${site.home.path}/users`, QUICK_LOGIN);
   await site.start();

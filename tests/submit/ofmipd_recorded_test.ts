@@ -1,6 +1,6 @@
 /**
- * ofmipd answers as that of mess822 did, and passes on the same message, except for the differences in this table, which
- * countersign-ofmipd(8) documents.
+ * ofmipd replies as the ofmipd of mess822 does, and passes on the same message, except for the differences in this table,
+ * which countersign-ofmipd(8) documents.
  */
 import assert from "node:assert/strict";
 import { Home, ROOT } from "../rig.ts";
@@ -15,7 +15,7 @@ interface Recorded {
   readonly message: string;
 }
 
-/** What is different with ours. */
+/** How ours differs. */
 interface Difference {
   readonly why: string;
   /** Replies, by the number of the step. */

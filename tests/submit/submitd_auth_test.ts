@@ -100,7 +100,7 @@ Deno.test("Dovecot's protocol: right, wrong, later, away; the login that it retu
   await serving;
 });
 
-Deno.test("a Dovecot that does not respond is left after the time limit, with its descriptor", async () => {
+Deno.test("the connection to a Dovecot that does not respond is closed after the time limit", async () => {
   using home = new Home();
   const path = `${home.path}/auth`;
   using listener = Deno.listen({ transport: "unix", path });
