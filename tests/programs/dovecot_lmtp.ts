@@ -1,6 +1,7 @@
 /** A Dovecot that delivers mail by LMTP with the files of contrib/dovecot, in a temporary folder. */
 import { ROOT } from "../rig.ts";
 import { freePort, until } from "./postfix.ts";
+import { Client } from "./smtp_session.ts";
 import { GREG, type Site } from "./site.ts";
 
 /** An instance. It runs until it is disposed. */
@@ -26,7 +27,7 @@ export class Dovecot {
     for (const part of ["sieve", "sieve-filter"]) Deno.mkdirSync(`${folder}/${part}`);
     copy("99-countersign.conf", "99-countersign.conf");
     copy("countersign.sieve", "sieve/countersign.sieve");
-    const [, , uid, gid] = idsOf(GREG);
+    const { uid, gid } = Deno.statSync(`${site.folder}/${GREG}`);
     Deno.writeTextFileSync(
       `${folder}/countersign.users`,
       `srs.example.org::${uid}:${gid}::${site.folder}/${GREG}\n`,
@@ -90,17 +91,14 @@ userdb {
 
   /** Delivers a message. @returns the last reply */
   async deliver(sender: string, recipient: string, message: string): Promise<string> {
-    using connection = await Deno.connect({ hostname: "127.0.0.1", port: this.port });
+    using client = await Client.open(this.port, "LHLO mx.example.org");
     const text = message.replace(/^\./gm, "..").replaceAll("\n", "\r\n");
-    const lines = ["LHLO mx.example.org", `MAIL FROM:<${sender}>`, `RCPT TO:<${recipient}>`, "DATA", `${text}.`];
-    let reply = await replyOf(connection);
-    for (const line of lines) {
-      const bytes = new TextEncoder().encode(`${line}\r\n`);
-      for (let at = 0; at < bytes.length;) at += await connection.write(bytes.subarray(at));
-      reply = await replyOf(connection);
+    let reply = "";
+    for (const line of [`MAIL FROM:<${sender}>`, `RCPT TO:<${recipient}>`, "DATA", `${text}.`]) {
+      reply = await client.say(line);
       if (!/^[23]/.test(reply)) break;
     }
-    return reply;
+    return reply.trimEnd();
   }
 
   /** The log. */
@@ -121,21 +119,4 @@ userdb {
     await this.#stop();
     Deno.removeSync(this.folder, { recursive: true });
   }
-}
-
-/** Reads one reply. @returns its last line */
-async function replyOf(connection: Deno.Conn): Promise<string> {
-  let text = "";
-  const buffer = new Uint8Array(4096);
-  while (!/(?:^|\n)\d{3} [^\n]*\n$/.test(text)) {
-    const count = await connection.read(buffer);
-    if (count === null) throw new Error(`The connection was closed: ${text}`);
-    text += new TextDecoder().decode(buffer.subarray(0, count));
-  }
-  return text.trimEnd().split("\r\n").at(-1)!;
-}
-
-/** The fields of a user in the list of accounts. */
-function idsOf(user: string): string[] {
-  return Deno.readTextFileSync("/etc/passwd").split("\n").find((line) => line.startsWith(`${user}:`))!.split(":");
 }

@@ -3,15 +3,16 @@ export class Client {
   readonly #buffer = new Uint8Array(4096);
   private constructor(readonly connection: Deno.TcpConn) {}
 
-  static async open(port: number): Promise<Client> {
+  static async open(port: number, hello = "EHLO stranger.example"): Promise<Client> {
     const client = new Client(await Deno.connect({ hostname: "127.0.0.1", port }));
     await client.#reply();
-    await client.say("EHLO stranger.example");
+    await client.say(hello);
     return client;
   }
 
   async say(line: string): Promise<string> {
-    await this.connection.write(new TextEncoder().encode(`${line}\r\n`));
+    const bytes = new TextEncoder().encode(`${line}\r\n`);
+    for (let at = 0; at < bytes.length;) at += await this.connection.write(bytes.subarray(at));
     return await this.#reply();
   }
 
