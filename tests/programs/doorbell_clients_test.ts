@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { srsForward } from "../../mod.ts";
-import { fieldOf, type Home, ledgerFiles, ROOT, SECRET } from "../rig.ts";
+import { type Home, ledgerFiles, ROOT, SECRET } from "../rig.ts";
 import { command, heldCount, reply, replyTo, request, ring, runs, serviceHome, SVC } from "../doorbell/home.ts";
 import { need } from "./need.ts";
 import { needOnTerminal, Terminal } from "./terminal.ts";
@@ -21,12 +21,10 @@ interface Sent {
 
 /** The messages that the shim and the doorbell have sent, oldest first. */
 function sent(home: Home): Sent[] {
-  const all = home.mails("out").map((text) => {
+  return home.mails("out").map((text) => {
     const [, sender, to, mail] = /^Return-Path: <(.*)>\nX-Envelope-To: (.*)\n([^]*)$/.exec(text)!;
     return { sender: sender!, to: to!, mail: mail! };
   });
-  const time = ({ mail }: Sent) => Date.parse(fieldOf(mail, "Date"));
-  return all.sort((a, b) => time(a) - time(b));
 }
 
 /** The messages that were not there before. */
@@ -160,7 +158,7 @@ Deno.test("signed senders of today and tomorrow are one person: on greg's own ho
   }
 });
 
-Deno.test("elsewhere, without DMARC, each signed sender is asked by itself: nobody unwraps it", async () => {
+Deno.test("elsewhere, without DMARC, each signed sender is challenged as it is, not the address inside it", async () => {
   using home = serviceHome("remember = 90");
   const joe = "SRS0=abcd=XY=friend.example=joe@srs.friend.example";
   const mail = request("joe@friend.example");
