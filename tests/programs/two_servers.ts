@@ -8,8 +8,10 @@ import { chown, GREG, MAIN, plainSnippet, Site, siteSnippet } from "./site.ts";
 /**
  * Starts the other server, which sends mail to example.org to this port. It rejects nobody@far.example at RCPT, and
  * returns mail to late@far.example after it has accepted it.
+ *
+ * @param main more lines of main.cf
  */
-export function startFar(port: number): Promise<Postfix> {
+export function startFar(port: number, main = ""): Promise<Postfix> {
   const back = `smtp:[127.0.0.1]:${port}`;
   return Postfix.start({
     main: `myhostname = mx.far.example
@@ -19,7 +21,7 @@ mynetworks = 127.0.0.0/8
 smtpd_reject_unlisted_recipient = no
 smtpd_recipient_restrictions = check_recipient_access inline:{ nobody@far.example=REJECT }, permit
 transport_maps = inline:{ far.example=error:5.1.1:nobody-here, example.org=${back}, srs.example.org=${back} }
-`,
+${main}`,
   });
 }
 
