@@ -23,7 +23,7 @@ const FOLDERS = [
 ];
 const FILES = ["main.ts", "mod.ts", "deno.json", "deno.lock", "README.md", "CHANGELOG.md", "SECURITY.md", "LICENSE"];
 
-/** Installations that were not used for so long are removed. */
+/** Installations that have not been used for this long are removed. */
 const STALE_AFTER_MS = 2 * 60 * 60 * 1000;
 
 const PREFIX = `${Deno.env.get("TMPDIR") || "/tmp"}/countersign-tests-installed.${Deno.uid()}.`;

@@ -1,4 +1,4 @@
-/** Mailboxes in the format mbox with the real dotlockfile, procmail and mutt, and the files of contrib/mbox. */
+/** Mailboxes in mbox format with the real dotlockfile, procmail and mutt, and the files of contrib/mbox. */
 import assert from "node:assert/strict";
 import { fieldOf, type Home, isFile, qsbmf, ROOT } from "../rig.ts";
 import { root } from "../faults/mounts.ts";
@@ -31,7 +31,7 @@ function messages(text: string): string[] {
   return text.split(/^From .*\n/m).slice(1).map((one) => one.replace(/\n$/, "").replace(/^>(>*From )/gm, "$1"));
 }
 
-test("contrib/mbox: genuine bounces and letters go to the mailbox, forged bounces to that for spam", async () => {
+test("contrib/mbox: genuine bounces and letters go to the mailbox, forged bounces to the spam mailbox", async () => {
   using home = mboxHome();
   const { mail, sender } = await send(home);
   const bounce = qsbmf(sender, mail);

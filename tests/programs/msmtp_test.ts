@@ -69,7 +69,7 @@ test("msmtp: what the server rejects, and the shim's exit status", async (t) => 
   }
 });
 
-test("msmtp: the user sees all that it says, and the log its last line", async () => {
+test("msmtp: the user sees everything that it prints, and the log has its last line", async () => {
   await using sink = new Sink({ to: (recipient) => recipient.startsWith("nobody@") ? REFUSED : undefined });
   using home = msmtpHome(sink.port);
   const before = lastLine(
@@ -85,7 +85,7 @@ test("msmtp: the user sees all that it says, and the log its last line", async (
   assert.match(line["said"]!, /^msmtp: could not send mail /);
 });
 
-test("msmtp: with -v the log has the server's reply and its name for the message", async () => {
+test("msmtp: with -v the log has the server's reply and queue ID", async () => {
   await using sink = new Sink({ end: "250 2.0.0 Ok: queued as 4XyZ12" });
   const verbose = (text: string) => text.replace('"/usr/bin/msmtp"', '"/usr/bin/msmtp", "-v"');
   using home = msmtpHome(sink.port, verbose);

@@ -85,7 +85,7 @@ test("docs/mutt-qmail.md, from an empty home to a filed forgery", async (t) => {
     for (const line of judged) assert.match(line, / result=genuine /);
   });
 
-  await t.step("a hook alone in a file delivers to the inbox of the settings", async () => {
+  await t.step("a hook that is the only line of a file delivers to incoming.inbox", async () => {
     const [line, next] = home.read(".qmail").split("\n");
     assert.equal(next, "./Maildir/");
     home.write(".qmail", `${line}\n`);

@@ -137,7 +137,7 @@ test("docs/submission.md, from a working shim to a message of a phone", async (t
     assert.match(session, /<~\* 550 5\.7\.1 This login may not send as any address/);
   });
 
-  await t.step("the server behind is away: the client keeps the message, or the outbox does", async () => {
+  await t.step("the next server is down: the client keeps the message, or the outbox does", async () => {
     stub(home, "exit 75");
     await site.own();
     assert.match((await send()).session, /<~\* 451 /);

@@ -130,7 +130,7 @@ Deno.test("what a program writes to standard error reaches the user, and its las
   }
 });
 
-Deno.test("the server's reply and its name for the message are logged, without addresses", async () => {
+Deno.test("the server's reply and queue ID are logged, without addresses", async () => {
   await using sink = new Sink({ end: "250 2.0.0 Ok: queued as 4XyZ12" });
   using home = new Home();
   const server = `[transport]\nvia = "smtp"\nhost = "127.0.0.1"\nport = ${sink.port}\nsecurity = "none"\n`;

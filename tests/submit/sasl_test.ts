@@ -13,7 +13,7 @@ import {
 const base64 = (text: string) => encodeLatin1(text).toBase64();
 const GREG = { user: "greg", password: "secret" };
 
-Deno.test("base64 must be whole and without anything else", () => {
+Deno.test("base64 must be complete, with nothing before or after it", () => {
   for (
     const [text, bytes] of [
       ["", ""],

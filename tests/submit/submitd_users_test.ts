@@ -52,7 +52,7 @@ Deno.test("a login without an identity sends nothing", async () => {
   nothingSent(one.home);
 });
 
-Deno.test("unconfigured: with `pass` in settings without identities a login sends unsigned, otherwise nothing", async () => {
+Deno.test("unconfigured: with `pass` in settings without identities a login sends unsigned, otherwise not at all", async () => {
   for (
     const [unconfigured, submit, check, reply] of [
       ["pass", 'user_settings = "/etc/countersign/none/{login}.toml"', "identities", /^250 /],
