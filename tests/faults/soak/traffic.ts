@@ -10,8 +10,10 @@ import { USERS, type World } from "./world.ts";
 
 /** The fraction of shims and runners of the outbox that are killed, unless they have ended before. */
 const KILLS = 0.15;
-/** A client gives up after this time, in milliseconds. */
+/** A client gives up a connection after this time, in milliseconds. */
 const PATIENCE = 90_000;
+/** After this time without a final result of a message no attempt is repeated, and the tally reports it; milliseconds. */
+const GIVE_UP = 300_000;
 
 const pause = (ms: number) => new Promise<void>((done) => setTimeout(done, ms));
 
@@ -23,6 +25,7 @@ export class Traffic {
   readonly #answered = new Set<number>();
   #seen = 0;
   #busy = 0;
+  #gaveUp = false;
   /** What was killed here. */
   readonly kills = { shim: 0, runner: 0 };
 
@@ -35,7 +38,7 @@ export class Traffic {
 
   /** Sends until there are enough messages. */
   async work(): Promise<void> {
-    while (this.mails.length < this.target) await this.#step(() => this.#fresh());
+    while (this.mails.length < this.target && !this.#gaveUp) await this.#step(() => this.#fresh());
   }
 
   /** Answers what arrives, until the other end has been quiet. @returns whether something was sent */
@@ -113,6 +116,11 @@ export class Traffic {
     });
   }
 
+  /** Whether this message, or one before, had no final result for too long. */
+  #givesUp({ begun }: Mail): boolean {
+    return this.#gaveUp ||= Date.now() - begun > GIVE_UP;
+  }
+
   async #retry(mail: Mail, attempt: () => Promise<string>): Promise<void> {
     for (;;) {
       let timer;
@@ -125,6 +133,7 @@ export class Traffic {
       if (!/^[245]/.test(answer)) mail.unknown++;
       if (answer.startsWith("2")) return ended(mail, "accepted");
       if (answer.startsWith("5")) return ended(mail, answer);
+      if (this.#givesUp(mail)) return;
       await pause(50 + this.random() * 300);
     }
   }
@@ -144,6 +153,7 @@ export class Traffic {
       const { success, signal } = await this.#run(argv, text, "shim");
       if (success) return ended(mail, "accepted");
       if (signal === "SIGKILL") mail.unknown++;
+      if (this.#givesUp(mail)) return;
       await pause(50 + this.random() * 300);
     }
   }
