@@ -32,7 +32,7 @@ export function checkReturned(delivery: Delivery, context: JudgeContext): Verdic
   return known.found;
 }
 
-/** What was found last. A judgement starts from the beginning after each lookup, and computing MACs is its slowest part. */
+/** The last result. A judgement starts from the beginning after each lookup, and computing MACs is its slowest part. */
 const looked = memoize((_delivery: Delivery): { context?: JudgeContext; found: Verdict | string } => ({ found: "" }));
 
 function lookAtTags(delivery: Delivery, context: JudgeContext): Verdict | string {
