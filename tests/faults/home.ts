@@ -3,11 +3,14 @@ import assert from "node:assert/strict";
 import { Home, ROOT, SECRET } from "../rig.ts";
 import type { Job, Result } from "./driver.ts";
 
-/** Reads the whole message and commits it by renaming it to a file with the name of the recipient. */
-const INJECTOR = `#!/bin/sh
-for to; do :; done
-cat >"$HOME/taken/.$to.$$" && mv "$HOME/taken/.$to.$$" "$HOME/taken/$to.$$"
+/**
+ * Reads the whole message and stores it under the last argument, the recipient, by a rename. The name does not contain the
+ * process id, which another process may get in the same test.
+ */
+export const STORES = `for to; do :; done
+draft=$(mktemp "$HOME/taken/.$to.XXXXXXXXXX") && cat >"$draft" && mv "$draft" "$HOME/taken/$to.\${draft##*.}"
 `;
+const INJECTOR = `#!/bin/sh\n${STORES}`;
 
 /** A body whose end is recognizable. */
 export const BODY = "Dear list,\nthere is a beginning,\nand an end.\n";

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { ROOT } from "../rig.ts";
 import { signed } from "../stub.ts";
-import { BODY, CONFIG, FaultHome, isWhole, letter } from "./home.ts";
+import { BODY, CONFIG, FaultHome, isWhole, letter, STORES } from "./home.ts";
 import { soakRoute } from "./soak_launcher.ts";
 import { ROUTES } from "./routes.ts";
 
@@ -112,7 +112,7 @@ async function killLauncher(
 ) {
   using home = new FaultHome();
   Deno.mkdirSync(`${home.path}/Inbox`);
-  home.write("bin/injector", `#!/bin/sh\nhead -c 1000 >/dev/null\n: >"$HOME/reads"\n${TAKES}`, 0o755);
+  home.write("bin/injector", `#!/bin/sh\nhead -c 1000 >/dev/null\n: >"$HOME/reads"\n${STORES}`, 0o755);
   home.write(CONFIG, orphaned.config(home), 0o600);
   const [program, ...args] = [...shell, orphaned.program, ...orphaned.args];
   const child = new Deno.Command(program!, {
@@ -135,10 +135,6 @@ async function killLauncher(
   return orphaned.arrived(home);
 }
 
-const TAKES = `for to; do :; done
-cat >"$HOME/taken/.$to.$$" && mv "$HOME/taken/.$to.$$" "$HOME/taken/$to.$$"
-`;
-
 for (const shell of SHELLS) {
   for (const program of orphanedPrograms) {
     const name = `only the launcher is killed in mid-body, ${[program.what, ...shell].join(", ")}: nothing arrives`;
@@ -156,7 +152,7 @@ for (const program of orphanedPrograms) {
 
 Deno.test("the injector is not started until a small message has been read to its end", async () => {
   using home = new FaultHome();
-  home.write("bin/injector", `#!/bin/sh\n: >"$HOME/reads"\n${TAKES}`, 0o755);
+  home.write("bin/injector", `#!/bin/sh\n: >"$HOME/reads"\n${STORES}`, 0o755);
   home.write(CONFIG, home.config());
   const child = home.start(TO);
   const writer = child.stdin.getWriter();

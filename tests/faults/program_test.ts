@@ -4,16 +4,11 @@
  */
 import assert from "node:assert/strict";
 import type { Job } from "./driver.ts";
-import { BODY, CONFIG, FaultHome, isWhole, KEYS, letter, onceOrKept } from "./home.ts";
+import { BODY, CONFIG, FaultHome, isWhole, KEYS, letter, onceOrKept, STORES } from "./home.ts";
 
 const TO = "ann@example.net";
 /** Larger than the buffer of a pipe. */
 const LARGE = "a line of the body, as many others are\n".repeat(8000);
-
-/** Reads the whole message and stores it under the last argument, the recipient. */
-const TAKES = `for to; do :; done
-cat >"$HOME/taken/.$to.$$" && mv "$HOME/taken/.$to.$$" "$HOME/taken/$to.$$"
-`;
 
 /** Runs the shim once with this script, or the program that the function creates, as its injector. */
 async function runOnce(
@@ -33,7 +28,7 @@ for (const spool of [false, true]) {
   Deno.test(`a program that cannot be run, spool = ${spool}: exit 71, kept`, async () => {
     const rows: [string, (home: FaultHome) => string][] = [
       ["missing", () => "/nonexistent/program"],
-      ["not executable", (home) => home.write("bin/plain", `#!/bin/sh\n${TAKES}`, 0o644)],
+      ["not executable", (home) => home.write("bin/plain", `#!/bin/sh\n${STORES}`, 0o644)],
       ["a folder", (home) => home.path],
       ["without its interpreter", (home) => home.write("bin/odd", "#!/nonexistent/sh\n", 0o755)],
     ];
@@ -44,7 +39,7 @@ for (const spool of [false, true]) {
   });
 
   Deno.test(`a slow program, spool = ${spool}: sent`, async () => {
-    const rows = [`sleep 0.3\n${TAKES}`, `${TAKES}sleep 0.3\n`, `head -c 0 >/dev/null; sleep 0.1; ${TAKES}`];
+    const rows = [`sleep 0.3\n${STORES}`, `${STORES}sleep 0.3\n`, `head -c 0 >/dev/null; sleep 0.1; ${STORES}`];
     for (const program of rows) {
       const { status, mails } = await runOnce(program, { spool, body: LARGE });
       assert.equal(status, 0);
@@ -83,7 +78,7 @@ for (const spool of [false, true]) {
 /** Kills the shim in mid-body, after the program has begun to read. @returns what the program took */
 async function killedInMidBody(spool: boolean): Promise<string[]> {
   using home = new FaultHome();
-  home.write("bin/injector", `#!/bin/sh\n: >"$HOME/reads"\n${TAKES}`, 0o755);
+  home.write("bin/injector", `#!/bin/sh\n: >"$HOME/reads"\n${STORES}`, 0o755);
   home.write(CONFIG, home.config(`spool = ${spool}\n`));
   const child = home.start(TO);
   const writer = child.stdin.getWriter();

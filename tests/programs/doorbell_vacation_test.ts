@@ -15,7 +15,11 @@ function onHoliday(home: Home): void {
   const program = decodeLatin1(Deno.readFileSync("/usr/bin/vacation"));
   assert.equal(program.split(REAL).length, 2);
   home.write("bin/vacation", encodeLatin1(program.replace(REAL, FAKE)), 0o755);
-  home.write(FAKE, '#!/bin/sh\n{ printf "%s\\n" "$*"; cat; } >sent.new && mv sent.new "sent.$$"\n', 0o755);
+  home.write(
+    FAKE,
+    '#!/bin/sh\n{ printf "%s\\n" "$*"; cat; } >sent.new && mv sent.new "$(mktemp sent.XXXXXXXXXX)"\n',
+    0o755,
+  );
   home.write(".vacation.msg", "From: Ann <ann@friend.example>\nSubject: I am on vacation\n\nUntil July.\n");
 }
 

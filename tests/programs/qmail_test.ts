@@ -315,7 +315,7 @@ Deno.test("qmail: a dot-qmail file that the sandbox cannot permit", async () => 
 const wrapper = (home: Home, name: string, then: string) =>
   home.write(name, `#!/bin/sh\n${ROOT}/hooks/incoming || exit $?\n${then}\n`, 0o755);
 /** Delivers standard input from its beginning: it is a file that the hook has already read. */
-const DELIVERS = 'exec cat /proc/self/fd/0 >"$HOME/Maildir/new/wrapped.$$"';
+const DELIVERS = 'exec cat /proc/self/fd/0 >"$(mktemp "$HOME/Maildir/new/wrapped.XXXXXXXXXX")"';
 
 Deno.test("qmail: either the wrapper or the next line delivers", async (t) => {
   const rows: [what: string, then: string, file: string][] = [
