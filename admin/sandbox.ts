@@ -14,7 +14,7 @@ import {
   waitUntilLater,
 } from "./files.ts";
 import { formerSandboxFile, sandboxFile } from "../lib/paths.ts";
-import { doorAddresses, ordinaryAddresses, permissions, printSandbox } from "../lib/settings/sandbox.ts";
+import { permissions, sandboxText } from "../lib/settings/sandbox.ts";
 import { sharedSecret } from "./shared_secret.ts";
 import { say } from "./terminal.ts";
 
@@ -52,7 +52,7 @@ export function sandbox(name: string, args: readonly string[]): Promise<number> 
     }
     if (prints) {
       const list = permissions(settings, source, realPath, isGroupWritable);
-      say(printSandbox(list, ordinaryAddresses(settings), doorAddresses(settings)).trimEnd());
+      say(sandboxText(list, settings).trimEnd());
     } else say(`Written: ${writeSandbox(settings, source, changed)}`);
   });
 }
@@ -88,7 +88,7 @@ export function writeSandbox(settings: Settings, source: ConfigSource, changed: 
   if (changed !== undefined) waitUntilLater(changed);
   const [path, text] = [
     sandboxFile(source.file),
-    printSandbox(list, ordinaryAddresses(settings), doorAddresses(settings)),
+    sandboxText(list, settings),
   ];
   if (!create(path, text)) changeAtomically(path, () => text);
   // If the settings were changed since they were read, the sandbox file must not be newer.

@@ -103,11 +103,11 @@ async function sweepAll(
   return { report, spam };
 }
 
-/** Returns the path of the spam maildir. @throws {Fail} `usage` if the settings name a file in the format mbox */
+/** Returns the path of the spam maildir. @throws {Fail} `usage` if the settings name an mbox file */
 function spamMaildir(given: string | undefined, { incoming }: Settings): string {
   const mailbox = given === undefined ? mailboxOf(incoming.spam) : { maildir: given };
   if ("maildir" in mailbox) return realPath(absolute(mailbox.maildir));
-  throw new Fail("usage", "incoming.spam is a file in the format mbox", { fix: "name a maildir with --spam" });
+  throw new Fail("usage", "incoming.spam is an mbox file", { fix: "name a maildir with --spam" });
 }
 
 async function once(

@@ -26,7 +26,7 @@ Judges a message on standard input: a genuine bounce is delivered, a forged one 
 
   --as CALLER       Calling program: ${CALLERS.join(", ")} (default qmail)
   --maildir DIR     Deliver to this maildir instead of leaving delivery to the caller
-  --mbox FILE       Deliver to this file in the format mbox, such as /var/mail/greg; requires liblockfile-bin and perl
+  --mbox FILE       Deliver to this mbox file, such as /var/mail/greg; requires liblockfile-bin and perl
   --forward         Forward to the identity instead, with a proof for its own hook
   --sender ADDRESS, --recipient ADDRESS   Envelope, if the environment does not provide it; with --as postfix also as
                     operands, as pipe(8) passes them: -- \${sender} \${original_recipient}

@@ -1,4 +1,4 @@
-/** The format mbox (RFC 4155) in the variant mboxrd, in which each line can be restored. */
+/** The mbox format (RFC 4155) in the variant mboxrd, in which each line can be restored. */
 import { concat, utf8 } from "./bytes.ts";
 import { type Header, named } from "./message.ts";
 

@@ -10,7 +10,7 @@ import { readIdentities, siteUser } from "../identities.ts";
 import { sharedSecret } from "../shared_secret.ts";
 import { isGroupWritable, isThere, realPath } from "../files.ts";
 import { formerSandboxFile, sandboxFile } from "../../lib/paths.ts";
-import { doorAddresses, ordinaryAddresses, permissions, printSandbox } from "../../lib/settings/sandbox.ts";
+import { permissions, sandboxText } from "../../lib/settings/sandbox.ts";
 import { checkClock } from "./clock.ts";
 import { checkInjectorFile, checkPrograms, checkVersionCommand, INJECTOR_FILES, versionCommand } from "./injector.ts";
 import { checkLogged } from "./log.ts";
@@ -124,7 +124,7 @@ function checkSandboxFile({ file, home, findings, notes }: DoctorContext, settin
   try {
     const wanted = permissions(settings, { file: file.file, home }, realPath, isGroupWritable);
     if (there !== undefined) {
-      findings.push(...checkSandbox(there, printSandbox(wanted, ordinaryAddresses(settings), doorAddresses(settings))));
+      findings.push(...checkSandbox(there, sandboxText(wanted, settings)));
     } else if (isThere(path)) findings.push(unreadable(pathInfo(path)));
     else if (isThere(formerSandboxFile(file.file))) findings.push(outdated(formerSandboxFile(file.file)));
     else notes.push(`${UNRESTRICTED}: countersign sandbox restricts them to what the settings need`);

@@ -1,4 +1,4 @@
-/** Checks a mailbox in the format mbox. */
+/** Checks a mailbox in mbox format. */
 import { type Finding, findingsOf } from "./finding.ts";
 import type { PathInfo } from "./filesystem.ts";
 import { writable } from "./state.ts";

@@ -2,7 +2,7 @@
  * A temporary home directory in which the programs run as a user would run them. Tests, benchmarks and the demo share it.
  */
 import { sandboxFile } from "../../lib/paths.ts";
-import { doorAddresses, ordinaryAddresses, permissions, printSandbox } from "../../lib/settings/sandbox.ts";
+import { permissions, sandboxText } from "../../lib/settings/sandbox.ts";
 import { parseConfig } from "../../lib/settings/parse.ts";
 import { Fail } from "../../lib/fail.ts";
 import { writeExecutable } from "./executable.ts";
@@ -77,7 +77,7 @@ export class Home {
     const source = { file: `${this.path}/${name}`, home: this.path };
     try {
       const settings = parseConfig(this.read(name), source);
-      const lines = printSandbox(permissions(settings, source), ordinaryAddresses(settings), doorAddresses(settings));
+      const lines = sandboxText(permissions(settings, source), settings);
       this.write(sandboxFile(name), lines);
       // The launcher checks which of the two files is newer.
       const before = new Date(Date.now() - 1000);

@@ -165,7 +165,7 @@ complete -c countersign -n 'contains -- shim (commandline -opc)[2]' -l help -d '
 complete -c countersign -n 'contains -- incoming (commandline -opc)[2]' -f
 complete -c countersign -n 'contains -- incoming (commandline -opc)[2]' -l as -x -a 'qmail maildrop procmail postfix filter condredirect' -d 'Calling program'
 complete -c countersign -n 'contains -- incoming (commandline -opc)[2]' -l maildir -x -a '(__fish_complete_directories)' -d 'Deliver to this maildir instead of leaving delivery to the caller'
-complete -c countersign -n 'contains -- incoming (commandline -opc)[2]' -l mbox -r -F -d 'Deliver to this file in the format mbox, such as /var/mail/greg'
+complete -c countersign -n 'contains -- incoming (commandline -opc)[2]' -l mbox -r -F -d 'Deliver to this mbox file, such as /var/mail/greg'
 complete -c countersign -n 'contains -- incoming (commandline -opc)[2]' -l forward -d 'Forward to the identity instead, with a proof for its own hook'
 complete -c countersign -n 'contains -- incoming (commandline -opc)[2]' -l config -r -F -d 'Settings file'
 complete -c countersign -n 'contains -- incoming (commandline -opc)[2]' -l sender -x -d 'Envelope, if the environment does not provide it'

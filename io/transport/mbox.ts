@@ -1,4 +1,4 @@
-/** Delivers into a mailbox in the format mbox (RFC 4155), quoted as mboxrd, with the locks of Debian's mail programs. */
+/** Delivers into an mbox file (RFC 4155), quoted as mboxrd, with the locks of Debian's mail programs. */
 import { utf8 } from "../../lib/bytes.ts";
 import { Fail, reason } from "../../lib/fail.ts";
 import { fromLine, quoted } from "../../lib/mbox.ts";

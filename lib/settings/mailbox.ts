@@ -1,4 +1,4 @@
-/** A mailbox that a setting or an option names: a maildir, or a file in the format mbox, which is written `mbox:FILE`. */
+/** A mailbox that a setting or an option names: a maildir, or an mbox file, which is written `mbox:FILE`. */
 
 /** A mailbox in one of the two formats. */
 export type Mailbox = { readonly maildir: string } | { readonly mbox: string };

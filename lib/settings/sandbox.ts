@@ -200,6 +200,11 @@ function printOrdinary(address: string): string {
   return `ordinary ${address}`;
 }
 
+/** Returns the text of the sandbox file of these settings. */
+export function sandboxText(permissions: readonly Permission[], settings: Settings): string {
+  return printSandbox(permissions, ordinaryAddresses(settings), doorAddresses(settings));
+}
+
 /** Formats the sandbox file. */
 export function printSandbox(
   permissions: readonly Permission[],

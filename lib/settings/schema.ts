@@ -339,7 +339,7 @@ export const TABLES = {
     ),
     spam: mailbox(
       "~/Maildir/.Spam",
-      "The spam maildir, or a file in the format mbox: `mbox:~/mail/spam`. It is created if it does not exist.",
+      "The spam maildir, or an mbox file: `mbox:~/mail/spam`. It is created if it does not exist.",
       notEmpty,
     ),
     spam_command: program(
@@ -348,7 +348,7 @@ export const TABLES = {
     ),
     inbox: mailbox(
       "",
-      "The maildir, or the file in the format mbox (`mbox:/var/mail/greg`), to which the hook delivers where nothing else " +
+      "The maildir, or the mbox file (`mbox:/var/mail/greg`), to which the hook delivers where nothing else " +
         "does: as the only line of a dot-qmail file, or under Postfix.",
     ),
     forward: flag(

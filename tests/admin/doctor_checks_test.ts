@@ -578,7 +578,7 @@ Deno.test("findings have colours only on request, and no control characters from
   assert.equal(coloured.split("\x1b").length - 1, 3);
 });
 
-Deno.test("a mailbox in the format mbox: its owner, its folder, and the programs that lock it", () => {
+Deno.test("a mailbox in mbox format: its owner, its folder, and the programs that lock it", () => {
   const installed = () => true;
   const check = (chain: PathInfo[], user = 1000, isFile: (path: string) => boolean = installed) =>
     checkMbox(chain, "the mailbox", user, isFile).map(({ what, fix }) => `${what}: ${fix}`);

@@ -363,11 +363,11 @@ Deno.test("explain --as sweep explains the verdict of sweep, also where the hook
   oneLine(ran, 64, /Option --as sweep cannot be combined with --sender or --recipient/);
 });
 
-Deno.test("sweep moves to maildirs only: with a spam mailbox in the format mbox, one must be named", async () => {
+Deno.test("sweep moves to maildirs only: with a spam mailbox in mbox format, one must be named", async () => {
   using home = new Laptop();
   home.settings('[transport]\nvia = "maildir"\nmaildir = "~/out"\n[incoming]\nspam = "mbox:~/Mail/spam.mbox"\n');
   home.put("new/1.P1.x", forged(1));
-  oneLine(await home.sweep(), 64, /incoming\.spam is a file in the format mbox: name a maildir with --spam/);
+  oneLine(await home.sweep(), 64, /incoming\.spam is an mbox file: name a maildir with --spam/);
   const ran = await home.sweep("--spam", `${home.path}/Mail/Spam`);
   assert.deepEqual([ran.code, home.names("Mail/Spam")], [0, ["new/1.P1.x"]], ran.stderr);
 });

@@ -127,7 +127,7 @@ Deno.test("--address names the address that the caller has found", async () => {
   assert.deepEqual(runs(home), [`confirmed ${bob} ${ANN}`]);
 });
 
-Deno.test("--address from a mail filter: empty is none, and what is no address asks nobody and defers nothing", async () => {
+Deno.test("--address from a mail filter: an empty one counts as none; for one that is not an address, no challenge is sent and nothing is deferred", async () => {
   using home = serviceHome();
   const ask = (address: string, id: string) =>
     gate(home, "procmail", ANN, SVC, request().replace("<request@", `<${id}@`), "--challenge=no", "--address", address);

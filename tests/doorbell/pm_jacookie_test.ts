@@ -66,7 +66,7 @@ Deno.test("an address was used as a pattern, so that one address could confirm a
   assert.equal(runs(home).length, 1);
 });
 
-Deno.test("its list of confirmed addresses never matched, so that people were asked for ever", async () => {
+Deno.test("its list of confirmed addresses never matched, so that people were challenged every time", async () => {
   using home = serviceHome("remember = 90\nremember_ok = true");
   const to = await challenged(home);
   await ring(home, ANN, to, reply(to));

@@ -50,7 +50,7 @@ test("maildrop: a gate: new, mismatch, confirmed, then known without a challenge
   assert.deepEqual(await deliver(LIST, { sender: "bob@friend.example" }), [1, 5, 2]);
 });
 
-test("maildrop: no doorbell loses a message: it stays queued", async (t) => {
+test("maildrop: when the doorbell cannot run, the message stays queued", async (t) => {
   for (const recipient of [SVC, LIST]) {
     await t.step(`invalid settings, ${recipient}`, async () => {
       using home = pipelineHome();

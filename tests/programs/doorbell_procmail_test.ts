@@ -48,7 +48,7 @@ test("procmail: a request is held and challenged, its confirmation runs the prog
   assert.deepEqual(home.mails("Maildir"), [other], "mail to greg does not reach the doorbell");
 });
 
-test("procmail: no doorbell loses a message: it stays queued", async (t) => {
+test("procmail: when the doorbell cannot run, the message stays queued", async (t) => {
   const table: [what: string, text: (home: Home) => string][] = [
     [
       "invalid settings",

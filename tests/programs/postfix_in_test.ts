@@ -106,7 +106,7 @@ test("local(8): .forward and mailbox_command, with the snippets of contrib/postf
   await until("the reason", reason, () => site.log(GREG));
 
   if (lacksDotlockfile !== "") return;
-  // The same user with a mailbox in the format mbox: contrib/mbox.
+  // The same user with a mailbox in mbox format: contrib/mbox.
   const mbox = `${site.folder}/${GREG}/mbox`;
   const line = snippet("mbox/forward", withHook(hookWithConfig(GREG))).replace("/var/mail/greg", mbox);
   Deno.writeTextFileSync(forward, line);

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { rememberSent } from "../../io/state/sent.ts";
 import { sandboxFile } from "../../lib/paths.ts";
-import { doorAddresses, ordinaryAddresses, permissions, printSandbox } from "../../lib/settings/sandbox.ts";
+import { permissions, sandboxText } from "../../lib/settings/sandbox.ts";
 import { Home, ROOT } from "../rig.ts";
 import { EngineHome } from "../serve/engine.ts";
 import { LookupServer } from "../serve/lookup/asking.ts";
@@ -46,7 +46,7 @@ export class QueueSite implements AsyncDisposable {
     const { settings } = this.engine.engine.loaded;
     const { source } = this.engine;
     const path = sandboxFile(source.file);
-    const text = printSandbox(permissions(settings, source), ordinaryAddresses(settings), doorAddresses(settings));
+    const text = sandboxText(permissions(settings, source), settings);
     this.engine.write(path.slice(this.engine.path.length + 1), text);
     const before = new Date(Date.now() - 1000);
     Deno.utimeSync(source.file, before, before);

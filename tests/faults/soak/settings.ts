@@ -1,6 +1,6 @@
 /** The settings of everyone in the soak: the users on the machine, the virtual logins, and what the site adds. */
 import { sandboxFile } from "../../../lib/paths.ts";
-import { doorAddresses, ordinaryAddresses, permissions, printSandbox } from "../../../lib/settings/sandbox.ts";
+import { permissions, sandboxText } from "../../../lib/settings/sandbox.ts";
 import { parseConfig } from "../../../lib/settings/parse.ts";
 import type { User } from "./mail.ts";
 
@@ -54,6 +54,6 @@ export function writeSettings(file: string, text: string, home: string): void {
   Deno.utimeSync(file, before, before);
   Deno.writeTextFileSync(
     sandboxFile(file),
-    printSandbox(given, ordinaryAddresses(settings), doorAddresses(settings)),
+    sandboxText(given, settings),
   );
 }

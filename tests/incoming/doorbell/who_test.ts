@@ -41,7 +41,7 @@ const ROWS: [what: string, sender: string | null | undefined, fields: string, ex
   ["qmail's double bounce", "#@[]", `From: ${ANN}`, /null sender/],
   ["a mailer daemon", "Mailer-Daemon@friend.example", `From: ${ANN}`, /daemon/],
   ["an unknown sender", undefined, `From: ${ANN}`, /unknown/],
-  ["a sender that is no address", "ann", `From: ${ANN}`, /not well formed/],
+  ["a sender that is not an address", "ann", `From: ${ANN}`, /not well formed/],
   ["a sender that is not UTF-8", "a\ufffd@friend.example", `From: ${ANN}`, /not well formed/],
   ["Auto-Submitted", ANN, `From: ${ANN}\nAuto-Submitted: auto-replied`, /Auto-Submitted/],
   ["Auto-Submitted: no", ANN, `From: ${ANN}\nAuto-Submitted: no (a person)`, ANN],

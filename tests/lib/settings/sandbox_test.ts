@@ -38,7 +38,7 @@ Deno.test("default settings permit three files and the state, the injector for t
   ]);
 });
 
-Deno.test("of a mailbox in the format mbox the hook gets the file, and not its folder", () => {
+Deno.test("of a mailbox in mbox format the hook gets the file, and not its folder", () => {
   const given = lines(`${COMMAND}[incoming]\nspam = "mbox:~/mail/spam"\ninbox = "mbox:/var/mail/greg"\n`);
   for (const path of ["/home/greg/mail/spam", "/var/mail/greg"]) {
     const folder = path.slice(0, path.lastIndexOf("/"));
