@@ -84,7 +84,7 @@ export async function soak(messages: number, spool: boolean, seed: number): Prom
   // The files that the injectors wrote, by attempt.
   const taken = new Map<string, string[]>();
   for (const { name } of Deno.readDirSync(`${home.path}/taken`)) {
-    const to = name.replace(/\.\d+$/, "");
+    const to = name.replace(/\.\w+$/, "");
     taken.set(to, [...taken.get(to) ?? [], name]);
   }
   const arrived = new Array<number>(messages).fill(0);
