@@ -121,7 +121,7 @@ export function queueStub(home: Home): string {
   return home.write(
     "bin/qmail-queue",
     `#!/bin/sh
-at=$(mktemp "${home.path}/queue/XXXXXXXXXX") || exit 53
+at=$(/usr/bin/mktemp "${home.path}/queue/XXXXXXXXXX") || exit 53
 cat >"$at.n" || exit 53
 cat <&1 >"$at.e" || exit 54
 [ "$(tail -c 2 "$at.e" | od -An -tx1)" = " 00 00" ] || { rm "$at"*; exit 54; }
