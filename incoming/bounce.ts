@@ -135,9 +135,12 @@ export const textOf = memoize((content: Content): string => {
   return found.map(({ type, bytes }) => readable(type, bytes.subarray(0, MAX_TEXT_BYTES))).join("\n");
 });
 
+const ESCAPE = 0x1b;
+
 function readable(type: string, bytes: Uint8Array): string {
   // Japanese carriers use ISO-2022-JP. Other charsets differ from UTF-8 only in letters that no pattern needs.
-  const japanese = decodeLatin1(bytes.subarray(0, 2048)).includes("\x1b$");
+  const front = bytes.subarray(0, 2048);
+  const japanese = front.includes(ESCAPE) && decodeLatin1(front).includes("\x1b$");
   const decoded = japanese ? new TextDecoder("iso-2022-jp").decode(bytes) : decodeUtf8(bytes);
   const text = decoded.replace(/\r\n?/g, "\n");
   return type === "text/html" ? htmlToText(text) : text;

@@ -47,11 +47,19 @@ function idsIn(header: Header, name: string): string[] {
   });
 }
 
+/**
+ * The address in the first line of a paragraph about a recipient, as qmail (QSBMF, "recipient paragraph") and Postfix write
+ * it. Looking it up would double the work for most bounces.
+ */
+const FAILED_RECIPIENT = /^<([^<>\s]{1,501})>:/gm;
+
 /** The Message-IDs in running text, such as `message <1@example.org>` and `Message ID 1@example.org`. */
 function idsInText(text: string): string[] {
   const named = text.matchAll(
     /\bmessage[- ]?id(?:entifier)?\b[^\w<\n]{0,16}(?:\bis\b|\bwas\b)?[\s:"'(]{0,16}([^\s<>"'()]{1,250}@[^\s<>"'()]{1,250})/gi,
   );
   const bracketed = text.matchAll(/<([^<>\s@]{1,250}@[^<>\s]{1,250})>/g);
-  return [...named, ...bracketed].map(([, id]) => id!.replace(/[.,;]$/, ""));
+  const recipients = new Set(Array.from(text.matchAll(FAILED_RECIPIENT), ([, address]) => address));
+  const others = [...bracketed].filter(([, id]) => !recipients.has(id));
+  return [...named, ...others].map(([, id]) => id!.replace(/[.,;]$/, ""));
 }

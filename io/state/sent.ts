@@ -103,12 +103,34 @@ export function* recordsOf(folder: string, hashes: Iterable<Bytes>, now: Date): 
   }
 }
 
+/** The periods in a folder, and when they were listed, in milliseconds since the program started. */
+interface Listing {
+  readonly periods: readonly number[];
+  readonly at: number;
+}
+
+/** The last listing of each folder. */
+const listings = new Map<string, Listing>();
+
+/** Milliseconds for which a folder is not listed again while it has the current period and the one before. */
+const LISTING_MS = 1000;
+
 /** Returns the periods that exist, because looking for a file that is missing takes several times as long as reading one. */
-function periodsIn(folder: string, today: number): number[] {
+function periodsIn(folder: string, today: number): readonly number[] {
+  const [first, current] = [periodOf(today - SENT_DAYS + 1), periodOf(today)];
+  let known = listings.get(folder);
+  const lately = known !== undefined && performance.now() - known.at < LISTING_MS;
+  if (!lately || !known!.periods.includes(first) || !known!.periods.includes(current)) {
+    known = { periods: list(folder), at: performance.now() };
+    listings.set(folder, known);
+  }
   // Include the next period: the clock may have been set back since, or be ahead on another machine.
-  const [first, last] = [periodOf(today - SENT_DAYS + 1), periodOf(today) + 1];
+  return known!.periods.filter((one) => one >= first && one <= current + 1);
+}
+
+function list(folder: string): number[] {
   try {
-    return [...Deno.readDirSync(folder)].map(({ name }) => Number(name)).filter((one) => one >= first && one <= last);
+    return [...Deno.readDirSync(folder)].map(({ name }) => Number(name));
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return [];
     throw unreadable(folder, error);

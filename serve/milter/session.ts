@@ -246,7 +246,7 @@ export class Session {
   async #end(): Promise<Bytes> {
     const { message, header, body, cut, whole } = this.#message;
     try {
-      const content = { header, cut, body: concat(...body), whole: whole && !cut };
+      const content = { header, cut, body: body.length === 1 ? body[0]! : concat(...body), whole: whole && !cut };
       const { answer, edits = [] } = await message.end(content);
       const leadingSpace = this.#has(STEPS.leadingSpace);
       if (edits.length === 0) return printAnswer(answer);

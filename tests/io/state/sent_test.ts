@@ -122,6 +122,16 @@ Deno.test("A lookup reads one file of each period that exists, however many file
   assert.deepEqual(filesRead(() => sentIndex(folder.sent, now)(joe, ["1@example.net"])), [], "they have not changed");
 });
 
+Deno.test("A lookup finds a message at once in a period that has just begun, though the folder was listed before", () => {
+  using folder = new Folder();
+  const known = (when: Date) => sentIndex(folder.sent, when)(joe, ["1@example.net"])?.day;
+  for (const nth of [0, DAYS, 2 * DAYS]) {
+    assert.equal(known(day(nth)), undefined);
+    rememberSent(folder.sent, joe, "<1@example.net>", true, day(nth));
+    assert.equal(known(day(nth)), dayOf(day(nth)));
+  }
+});
+
 /** [what, contents of the bucket made from the record, whether the message is known] */
 const BUCKETS: [string, (record: Uint8Array) => Uint8Array, boolean][] = [
   ["nothing", () => Uint8Array.of(), false],
