@@ -12,12 +12,13 @@ export async function listenOn({ name, fd }: InheritedSocket): Promise<Listener>
   const waiting: import("node:net").Socket[] = [];
   let wake: () => void = () => {};
   let closed = false;
-  const server = createServer((socket) => {
+  // As with Deno's sockets, a client may shut down its side after its request, and still gets the answer.
+  const server = createServer({ allowHalfOpen: true }, (socket) => {
     waiting.push(socket);
     wake();
   });
   await new Promise<void>((resolve, reject) => {
-    server.once("error", (error) => {
+    server.on("error", (error) => {
       reject(new Fail("config", `Socket ${quote(name)} cannot be used: ${error.message}`, { cause: error }));
     });
     server.listen({ fd }, resolve);
