@@ -34,15 +34,21 @@ export async function* untilAborted(
   const failure = () => new Fail("temporary", "Stopped by a signal; nothing is sent");
   // Promise.race with one shared promise would keep every chunk in memory until the end.
   let reject: (error: Fail) => void = () => {};
-  signal.addEventListener("abort", () => reject(failure()));
+  const abort = () => reject(failure());
+  signal.addEventListener("abort", abort);
   const chunks = body[Symbol.asyncIterator]();
-  for (;;) {
-    if (signal.aborted) throw failure();
-    const next = await new Promise<IteratorResult<Uint8Array>>((resolve, rejectNext) => {
-      reject = rejectNext;
-      chunks.next().then(resolve, rejectNext);
-    });
-    if (next.done) return;
-    yield next.value;
+  try {
+    for (;;) {
+      if (signal.aborted) throw failure();
+      const next = await new Promise<IteratorResult<Uint8Array>>((resolve, rejectNext) => {
+        reject = rejectNext;
+        chunks.next().then(resolve, rejectNext);
+      });
+      if (next.done) return;
+      yield next.value;
+    }
+  } finally {
+    // The signal of a daemon outlives the message, and its listener would keep the buffers of the body in memory.
+    signal.removeEventListener("abort", abort);
   }
 }
