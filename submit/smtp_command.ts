@@ -11,8 +11,11 @@ export class CommandRejected extends Error {
   }
 }
 
-/** The parameters of MAIL and RCPT that are known. */
-const KNOWN = { FROM: ["BODY", "SIZE", "SMTPUTF8"], TO: [] } as const satisfies Record<string, readonly string[]>;
+/**
+ * The parameters of MAIL that are accepted; RCPT has none. AUTH has no meaning after the client has logged in, but RFC
+ * 4954 section 5 requires that it is accepted, and Postfix adds it to each MAIL.
+ */
+export const MAIL_PARAMETERS: readonly string[] = ["BODY", "SIZE", "SMTPUTF8", "AUTH"];
 
 /**
  * Parses what follows MAIL or RCPT.
@@ -31,8 +34,8 @@ export function parsePath(
   const parameters = new Map<string, string>();
   for (const one of after!.trim().split(/ +/).filter((part) => part !== "")) {
     const [, name = "", value = ""] = /^([A-Za-z0-9-]+)(?:=([!-<>-~]*))?$/.exec(one) ?? [];
-    const known: readonly string[] = KNOWN[what];
-    if (!known.includes(name.toUpperCase())) throw new CommandRejected("555 5.5.4 Unsupported parameter");
+    const known = what === "FROM" && MAIL_PARAMETERS.includes(name.toUpperCase());
+    if (!known) throw new CommandRejected("555 5.5.4 Unsupported parameter");
     parameters.set(name.toUpperCase(), value);
   }
   const size = parameters.get("SIZE");

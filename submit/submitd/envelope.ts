@@ -1,6 +1,7 @@
 /** Checks what smtp-server leaves to its caller in MAIL and RCPT: parameters, and addresses beyond ASCII. */
 import { type Address, parseAddress } from "../../lib/address.ts";
 import { isRejection } from "../../lib/fail.ts";
+import { MAIL_PARAMETERS } from "../smtp_command.ts";
 
 /** An address with its parameters, as smtp-server parses them. */
 export interface GivenAddress {
@@ -16,9 +17,6 @@ export class CommandRejected extends Error {
   }
 }
 
-/** AUTH has no meaning after the client has logged in, but RFC 4954 section 5 requires that it is accepted. */
-const KNOWN = { MAIL: ["BODY", "SIZE", "SMTPUTF8", "AUTH"], RCPT: [] } as const;
-
 /**
  * Returns the address of MAIL or RCPT; null for the null sender.
  *
@@ -26,7 +24,7 @@ const KNOWN = { MAIL: ["BODY", "SIZE", "SMTPUTF8", "AUTH"], RCPT: [] } as const;
  * @throws {CommandRejected}
  */
 export function checkPath(command: "MAIL" | "RCPT", { address, args }: GivenAddress, utf8: boolean): Address | null {
-  const known: readonly string[] = KNOWN[command];
+  const known = command === "MAIL" ? MAIL_PARAMETERS : [];
   if (Object.keys(args || {}).some((name) => !known.includes(name))) {
     throw new CommandRejected(555, "5.5.4 Unsupported parameter");
   }

@@ -117,7 +117,7 @@ const COMMANDS: [line: string, reply: RegExp][] = [
   ["MAIL FROM:<greg@example.org> RET=HDRS", /^555 /],
   ["MAIL FROM:<greg@example.org> BODY=9BIT", /^501 /],
   ["MAIL FROM:<greg>", /^553 /],
-  ["MAIL FROM:<greg@example.org> BODY=8BITMIME SMTPUTF8 SIZE=100", /^250 /],
+  ["MAIL FROM:<greg@example.org> BODY=8BITMIME SMTPUTF8 SIZE=100 AUTH=<>", /^250 /],
   ["MAIL FROM:<greg@example.org>", /^503 /],
   ["RCPT TO:<>", /^55[35] /],
   ["RCPT TO:<ann@example.net> NOTIFY=NEVER", /^555 /],
