@@ -16,7 +16,6 @@ import { TAG_FIELD, verifyTag } from "../lib/tag.ts";
 import { receivedBefore } from "../outgoing/login.ts";
 import { alreadyRelayed, ownership } from "../outgoing/owner.ts";
 import { type Plan, plan, RANDOM_BYTES } from "../outgoing/plan.ts";
-import { noteForgotten } from "../io/state/forgotten.ts";
 import { remember } from "../io/state/remember.ts";
 import { rememberIn } from "../io/state/stores.ts";
 import { logTogether } from "../io/system/log.ts";
@@ -198,7 +197,6 @@ class OutgoingMessage implements MilterMessage {
       await rememberIn(settings, identity, messageIdBody(id), signed, this.#now);
       return undefined;
     } catch (error) {
-      noteForgotten(settings.state.folder, this.#now);
       return reason(error);
     }
   }

@@ -3,7 +3,6 @@ import type { Settings } from "../../lib/settings/parse.ts";
 import { reason } from "../../lib/fail.ts";
 import { TOKEN_FIELD } from "../../lib/entry.ts";
 import { value } from "../../lib/message.ts";
-import { noteForgotten } from "./forgotten.ts";
 import { sealedEntry } from "./seal.ts";
 import { ledgerOf, rememberIn } from "./stores.ts";
 import { alreadyRelayed } from "../../outgoing/owner.ts";
@@ -41,7 +40,6 @@ export async function remember(
     }
     return undefined;
   } catch (error) {
-    noteForgotten(settings.state.folder, now);
     return reason(error);
   }
 }

@@ -7,7 +7,7 @@ import type { Ledger } from "../../lib/entry.ts";
 import type { Identity } from "../../lib/settings/identity.ts";
 import { asksLookup, lookupSocket } from "../../lib/settings/lookup.ts";
 import type { Settings } from "../../lib/settings/parse.ts";
-import { clearForgotten, isOver, lastForgotten, remembersAll } from "./forgotten.ts";
+import { clearForgotten, isOver, lastForgotten, noteForgotten, remembersAll } from "./forgotten.ts";
 import { fileLedger } from "./ledger.ts";
 import { rememberSent, sentIndex } from "./sent.ts";
 import type { SharedStore } from "./shared/store.ts";
@@ -61,7 +61,12 @@ export function sentOf(
   };
 }
 
-/** Remembers that this identity sent this message. @throws {Fail} when that is uncertain; errors of the file system */
+/**
+ * Remembers that this identity sent this message. A failure is noted, so that no door rejects a bounce of the message,
+ * which is sent nevertheless.
+ *
+ * @throws {Fail} when it is uncertain whether it is remembered; errors of the file system
+ */
 export async function rememberIn(
   settings: StateSettings,
   identity: Identity,
@@ -69,11 +74,16 @@ export async function rememberIn(
   signed: boolean,
   now: Date,
 ): Promise<void> {
-  const store = await sharedStore(settings);
-  if (store === undefined) return rememberSent(`${settings.state.folder}/sent`, identity, messageId, signed, now);
-  const { rememberKeyed } = await import("./shared/keyed.ts");
-  await rememberKeyed(store, identity, messageId, signed, now);
-  await reportForgotten(settings, store);
+  try {
+    const store = await sharedStore(settings);
+    if (store === undefined) return rememberSent(`${settings.state.folder}/sent`, identity, messageId, signed, now);
+    const { rememberKeyed } = await import("./shared/keyed.ts");
+    await rememberKeyed(store, identity, messageId, signed, now);
+    await reportForgotten(settings, store);
+  } catch (error) {
+    noteForgotten(settings.state.folder, now);
+    throw error;
+  }
 }
 
 /** Reports to the store that mail was not remembered while it was unreachable. Never throws. */

@@ -5,6 +5,8 @@ import { field } from "../../../lib/message.ts";
 import type { Plan } from "../../../outgoing/plan.ts";
 import { remember } from "../../../io/state/remember.ts";
 import { fileLedger } from "../../../io/state/ledger.ts";
+import { remembersAll } from "../../../io/state/forgotten.ts";
+import { rememberIn } from "../../../io/state/stores.ts";
 import { joe, now, settings } from "../../challenges.ts";
 import { filesBelow, TempFolder } from "../../rig.ts";
 
@@ -75,6 +77,22 @@ Deno.test("An unsigned message gets a ledger entry only if it has a pymsgauth to
       assert.deepEqual(await lists(state), expected);
     });
   }
+});
+
+Deno.test("A message that cannot be remembered is noted, whoever sends it; a ledger entry that is missing is not", async () => {
+  await withState(async (state) => {
+    const config = { ...settings("answer = true"), state: { ...settings().state, folder: state } };
+    Deno.writeTextFileSync(`${state}/ledger`, "");
+    assert.match(
+      await remember(plan("qmail@list.cr.yp.to"), utf8(""), true, config, now) ?? "",
+      /Ledger cannot be used/,
+    );
+    assert.equal(remembersAll(state, now), true, "only the challenge is not answered");
+    Deno.removeSync(`${state}/sent`, { recursive: true });
+    Deno.writeTextFileSync(`${state}/sent`, "");
+    await assert.rejects(rememberIn(config, joe, "<1@example.net>", false, now));
+    assert.equal(remembersAll(state, now), false);
+  });
 });
 
 Deno.test("A write error is returned, not thrown, so that the message is sent", async () => {
