@@ -140,4 +140,7 @@ Deno.test("every test that SECURITY.md names exists", () => {
   const files = new Set([...text.matchAll(/\btests\/[\w/]+\.ts\b/g)].map(([file]) => file));
   assert.ok(files.size > 10);
   assert.deepEqual([...files].filter((file) => !Deno.statSync(`${ROOT}/${file}`).isFile), []);
+  const named = [...text.matchAll(/(\btests\/[\w/]+\.ts) \("([^"]+)"\)/g)];
+  assert.ok(named.length > 2);
+  for (const [, file, name] of named) assert.ok(Deno.readTextFileSync(`${ROOT}/${file}`).includes(name!), name);
 });
