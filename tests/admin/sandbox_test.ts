@@ -372,6 +372,16 @@ const commands: [string, boolean, boolean, boolean][] = [
   ["sandbox", true, false, false],
   ["doctor", true, true, true], // unix sockets take permission to write
   ["init", true, false, false],
+  ["report", false, false, false],
+  ["passwd", true, false, false],
+  ["sweep", true, false, false],
+  ["outbox", true, true, false],
+  ["doorbell", true, true, true],
+  // Without a sandbox file; see SECURITY.md.
+  ["shim", true, true, false],
+  ["incoming", true, true, false],
+  ["serve", true, false, true],
+  ["submitd", true, true, true],
 ];
 for (const [command, write, run, net] of commands) {
   Deno.test(`countersign ${command} may ${write ? "" : "not "}write, ${run ? "" : "not "}run, ${net ? "" : "not "}connect`, async () => {
@@ -388,7 +398,7 @@ for (const [command, write, run, net] of commands) {
       cache: "",
     });
     const launcher = home.write("bin/countersign", text, 0o755);
-    const { stdout } = await home.run([launcher, command]);
+    const { stdout } = await home.run([launcher, command], "", { COUNTERSIGN_CONFIG: `${home.path}/none.toml` });
     const all = stdout.split("\n");
     const has = (right: string) => all.includes(`--allow-${right}`);
     assert.deepEqual([has("read"), has("write"), has("run"), has("net")], [true, write, run, net]);
