@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { base32, utf8 } from "../../lib/bytes.ts";
 import { dayOf } from "../../lib/date.ts";
 import { Fail } from "../../lib/fail.ts";
-import { purposeMac } from "../../lib/hmac.ts";
+import { hmac, purposeMac } from "../../lib/hmac.ts";
 import { bareMessageId, signedMessageId } from "../../lib/message_id.ts";
 import { signTag, TAG_FIELD, verifyTag } from "../../lib/tag.ts";
 import { SECRET } from "../rig.ts";
@@ -225,7 +225,9 @@ Deno.test("A secret is the same as text and as bytes", () => {
 });
 
 Deno.test("A MAC for one purpose is not valid for another", () => {
-  assert.notDeepEqual(purposeMac(SECRET, "tag", ["a"]), purposeMac(SECRET, "proof", ["a"]));
+  const macs = (["tag", "proof", "sent", "ledger", "cookie"] as const).map((one) => purposeMac(SECRET, one, ["a"]));
+  macs.push(hmac("SHA-256", SECRET, utf8("a")), hmac("SHA-256", SECRET, utf8("\0\0\0\x01a")));
+  assert.equal(new Set(macs.map((one) => one.toHex())).size, macs.length);
   assert.notDeepEqual(purposeMac(SECRET, "tag", ["ab", "c"]), purposeMac(SECRET, "tag", ["a", "bc"]));
   assert.notDeepEqual(purposeMac(SECRET, "tag", ["a"]), purposeMac(SECRET, "tag", ["a", ""]));
 });

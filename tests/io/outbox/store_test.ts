@@ -57,3 +57,16 @@ Deno.test("an entry is on disk, with its name, before the shim exits 0; so is ea
   });
   assert.deepEqual(noted, ["sync entry.json.new", `rename to queue/${id}/entry.json`, `sync ${id}`]);
 });
+
+Deno.test("only the owner can access the outbox", async () => {
+  using box = new Box("");
+  await box.keep("first@example.net");
+  const modes = new Set<string>();
+  const walk = (path: string) => {
+    const { isDirectory, mode } = Deno.statSync(path);
+    modes.add(`${isDirectory ? "folder" : "file"} ${(mode! & 0o777).toString(8)}`);
+    if (isDirectory) { for (const { name } of Deno.readDirSync(path)) walk(`${path}/${name}`); }
+  };
+  walk(box.folder);
+  assert.deepEqual([...modes].sort(), ["file 600", "folder 700"]);
+});
