@@ -46,7 +46,9 @@ export class Deadline {
   close(): void {
     this.clear();
     open.delete(this);
-    if (open.size === 0) stop();
+    if (open.size > 0) return;
+    clearTimeout(timer);
+    fires = Infinity;
   }
 
   /** Calls the function if the limit has expired. @returns when it will expire, otherwise */
@@ -62,12 +64,7 @@ export class Deadline {
 function schedule(at: number): void {
   clearTimeout(timer);
   fires = at;
-  timer = setTimeout(fire, Math.max(0, at - performance.now()));
-}
-
-function stop(): void {
-  clearTimeout(timer);
-  fires = Infinity;
+  timer = setTimeout(fire, Math.max(0, at - performance.now())); // Deno warns about negative times
 }
 
 function fire(): void {

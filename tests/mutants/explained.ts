@@ -12,6 +12,7 @@ export const MODULES: Readonly<Record<string, readonly string[]>> = {
   "lib/settings/accounts.ts": ["tests/lib/settings/accounts_test.ts", "tests/lib/settings/parse_test.ts"],
   "outgoing/account.ts": ["tests/outgoing/account_test.ts"],
   "outgoing/login.ts": ["tests/outgoing/login_test.ts"],
+  "serve/sockets/deadline.ts": ["tests/serve/sockets/deadline_test.ts"],
   "submit/sasl.ts": ["tests/submit/sasl_test.ts"],
   "hooks/exits.ts": ["tests/hooks/options_test.ts"],
   "hooks/dotqmail.ts": ["tests/hooks/dotqmail_test.ts"],
