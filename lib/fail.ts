@@ -15,7 +15,7 @@
  *
  * Messages and programs, mostly with an exit status from sysexits.h:
  * - `data`: the message cannot be parsed or sent as it is
- * - `usage`, `refused`, `system`, `io`, `temporary`, `permission`, `config`: only programs use these
+ * - `usage`, `input`, `refused`, `system`, `io`, `temporary`, `permission`, `config`: only programs use these
  */
 export type Kind =
   | "address-invalid"
@@ -130,15 +130,27 @@ export function placeText({ file, line }: { readonly file: string; readonly line
   return line === undefined ? name : `${name}:${line}`;
 }
 
-/** The kinds that concern this machine. All others concern an address or a signature. */
-const LOCAL_KINDS: readonly Kind[] = ["usage", "data", "refused", "system", "io", "temporary", "permission", "config"];
+/** The kinds of findings about an address or a signature. */
+const REJECTIONS: readonly Kind[] = [
+  "address-invalid",
+  "no-at",
+  "at-in-user",
+  "not-srs",
+  "not-prvs",
+  "not-tag",
+  "hash-invalid",
+  "tag-invalid",
+  "stamp-expired",
+  "tag-expired",
+  "no-secret",
+];
 
 /**
  * Returns whether an address or signature was found to be invalid. After such an
  * error a check may continue; after any other, such as an unreadable key file, it must not.
  */
 export function isRejection(error: unknown): error is Fail {
-  return error instanceof Fail && !LOCAL_KINDS.includes(error.kind);
+  return error instanceof Fail && REJECTIONS.includes(error.kind);
 }
 
 /**

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { errorText, Fail, type FailData, placed, reason } from "../../lib/fail.ts";
+import { errorText, Fail, type FailData, isRejection, type Kind, placed, reason } from "../../lib/fail.ts";
 
 /** [file, line and fix; what is printed around "Message"] */
 const printed: [FailData, string][] = [
@@ -55,4 +55,18 @@ Deno.test(
 Deno.test("anything but a Fail is a bug, on one line", { permissions: "none" }, () => {
   assert.equal(errorText(new TypeError("a\n  b")), "Bug: a b");
   assert.equal(errorText("text"), "Bug: text");
+});
+
+Deno.test("only findings about an address or a signature are rejections", { permissions: "none" }, () => {
+  const findings: Kind[] = [
+    ...["address-invalid", "no-at", "at-in-user", "not-srs", "not-prvs", "not-tag"] as const,
+    ...["hash-invalid", "tag-invalid", "stamp-expired", "tag-expired", "no-secret"] as const,
+  ];
+  const local: Kind[] = [
+    ...["option-invalid", "usage", "data", "input", "refused"] as const,
+    ...["system", "io", "temporary", "permission", "config"] as const,
+  ];
+  for (const kind of findings) assert.ok(isRejection(new Fail(kind, "Message")), kind);
+  for (const kind of local) assert.ok(!isRejection(new Fail(kind, "Message")), kind);
+  assert.ok(!isRejection(new Error("Message")));
 });
