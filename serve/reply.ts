@@ -8,7 +8,7 @@ const MAX_LINE_CHARACTERS = 400;
  * Returns an SMTP reply, with a second line that names a contact.
  *
  * @param code the reply code and the enhanced status code (RFC 3463): `550 5.1.1`
- * @param text the reason; all but printable ASCII is replaced (RFC 5321 section 4.2.1)
+ * @param text the reason; all but printable ASCII is replaced (RFC 5321 section 4.2)
  * @param contact an address or a page; empty for none
  */
 export function reply(code: string, text: string, contact = ""): string {

@@ -25,7 +25,7 @@ export async function report(context: OutboxContext, locked: LockedEntry, entry:
   const { header } = parseHead(message.head, true)!;
   const event = { direction: "out", id: loggedMessageId(header), entry: locked.id, result: "reported" };
   const { notify } = entry.dsn;
-  if (notify !== undefined && !notify.split(",").includes("failure")) { // RFC 3461 section 5.2.1: it was not asked for
+  if (notify !== undefined && !notify.split(",").includes("failure")) { // RFC 3461 section 4.1: it was not asked for
     log(settings, { ...event, note: `no report: NOTIFY=${notify}` });
     return true;
   }

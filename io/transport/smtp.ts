@@ -3,13 +3,12 @@
  * outbox, to those that the server accepts.
  */
 import { type Address, formatAddress } from "../../lib/address.ts";
-import { latin1ToUtf8 } from "../../lib/bytes.ts";
 import type { Account } from "../../lib/settings/accounts.ts";
 import { printServer, serverOf } from "../../lib/settings/parse.ts";
 import { Fail } from "../../lib/fail.ts";
 import { readCertificates } from "../system/load.ts";
 import { inOnePiece, type Message } from "../../lib/message.ts";
-import type { Envelope } from "../../lib/envelope.ts";
+import { type Envelope, fromXtext } from "../../lib/envelope.ts";
 import { loginOf } from "./credentials.ts";
 import { checkMayConnect } from "./may_connect.ts";
 import { type BeforeCommit, Client, type Server } from "./smtp/client.ts";
@@ -168,10 +167,6 @@ function envelopeOf({ sender, recipients, dsn }: Envelope, head: Uint8Array): Sm
     utf8Header: isUtf8(head),
   };
 }
-
-/** Decodes xtext (RFC 3461 section 4), in which ENVID is given on a command line. */
-const fromXtext = (text: string): string =>
-  latin1ToUtf8(text.replace(/\+([0-9A-F]{2})/g, (_, hex: string) => String.fromCharCode(parseInt(hex, 16))));
 
 /** Returns whether the header contains UTF-8 (RFC 6532). No extension permits other bytes over 127. */
 function isUtf8(head: Uint8Array): boolean {

@@ -20,7 +20,7 @@ export function parseMoved(text: string, path: string): Moved {
     const [old = "", next = "", ...more] = words;
     if (next === "" || more.length > 0) throw wrong("Line is not an old and a new address");
     for (const word of [old, next]) {
-      // The new address becomes part of an SMTP reply, which is ASCII (RFC 5321 section 4.2.1).
+      // The new address becomes part of an SMTP reply, which is ASCII (RFC 5321 section 4.2).
       if (!isPlainAddress(word)) throw wrong(`${quote(word)} is not an address in ASCII`);
     }
     const key = canonical(parseAddress(old));

@@ -1,6 +1,7 @@
 /** Composes the report to the sender about rejected recipients (RFC 3464). */
 import { type Address, formatAddress, formatMailbox } from "../../lib/address.ts";
 import { type Bytes, concat, utf8 } from "../../lib/bytes.ts";
+import { fromXtext } from "../../lib/envelope.ts";
 import { decodeWords } from "../../lib/encoded_words.ts";
 import { rfc5322Date } from "../../lib/date.ts";
 import { type Field, field, type Header, printHead, value, values } from "../../lib/message.ts";
@@ -18,6 +19,7 @@ export interface UndeliveredMail {
   readonly recipients: readonly OutboxRecipient[];
   /** When the message was put into the outbox. */
   readonly created: Date;
+  /** The envelope identifier in xtext. */
   readonly envid?: string | undefined;
   /** The header of the message, with its tag, by which a hook recognizes the report as genuine. */
   readonly header: Header;
@@ -94,7 +96,8 @@ function words({ recipients, created, header, message }: UndeliveredMail): strin
 /** The part for programs: fields about the message, then a group for each recipient (RFC 3464 section 2). */
 function status({ recipients, created, envid }: UndeliveredMail, now: Date, mta: string): string {
   const about = [
-    ...(envid === undefined ? [] : [`Original-Envelope-Id: ${envid}`]),
+    // RFC 3461 section 6.3: decoded. What it decodes to must not begin another line.
+    ...(envid === undefined ? [] : [`Original-Envelope-Id: ${replyText(fromXtext(envid))}`]),
     `Reporting-MTA: dns; ${mta}`,
     `Arrival-Date: ${rfc5322Date(created)}`,
   ];

@@ -1,17 +1,15 @@
 /** Formats MAIL and RCPT with the parameters that the server supports. */
-import { utf8 } from "../../../lib/bytes.ts";
+import { toXtext } from "../../../lib/envelope.ts";
 import { Fail, quote } from "../../../lib/fail.ts";
 
 /** The extensions that a server offers, in upper case, with their parameters (RFC 5321 section 4.1.1.1). */
 export type Extensions = ReadonlyMap<string, string>;
 
-/** A recipient and its DSN parameters (RFC 3461 section 4). */
+/** A recipient and its DSN parameter (RFC 3461 section 4.1). */
 export interface Recipient {
   readonly address: string;
   /** For example `FAILURE,DELAY`. */
   readonly notify?: string;
-  /** The original recipient. */
-  readonly orcpt?: string;
 }
 
 /** An envelope. Parameters that the server does not support are omitted, unless the message would have to change. */
@@ -88,35 +86,13 @@ function mailParameters(envelope: SmtpEnvelope, extensions: Extensions): string[
   add("8BITMIME", eightBit && "BODY=8BITMIME");
   add("SMTPUTF8", utf8 && "SMTPUTF8");
   add("DSN", ret !== undefined && `RET=${ret.toUpperCase()}`);
-  add("DSN", envid !== undefined && `ENVID=${xtext(envid)}`);
+  add("DSN", envid !== undefined && `ENVID=${toXtext(envid)}`);
   return parameters;
 }
 
-function rcptCommand({ address, notify, orcpt }: Recipient, extensions: Extensions): string {
-  const words = [`RCPT TO:<${address}>`];
-  if (extensions.has("DSN")) {
-    if (notify !== undefined) words.push(`NOTIFY=${notify.toUpperCase()}`);
-    if (orcpt !== undefined) words.push(`ORCPT=${originalRecipient(orcpt)}`);
-  }
-  return words.join(" ");
+function rcptCommand({ address, notify }: Recipient, extensions: Extensions): string {
+  const parameter = notify !== undefined && extensions.has("DSN") ? ` NOTIFY=${notify.toUpperCase()}` : "";
+  return `RCPT TO:<${address}>${parameter}`;
 }
 
 const isAscii = (text: string): boolean => !/[^\0-\x7f]/.test(text);
-
-/** Encodes as xtext (RFC 3461 section 4): `+`, `=` and all but visible ASCII become hexadecimal codes. */
-function xtext(text: string): string {
-  return Array.from(utf8(text), (byte) => {
-    const plain = byte > 0x20 && byte < 0x7f && byte !== 0x2b && byte !== 0x3d;
-    return plain ? String.fromCharCode(byte) : `+${byte.toString(16).toUpperCase().padStart(2, "0")}`;
-  }).join("");
-}
-
-/** Returns type and address. UTF-8 is encoded so that servers without SMTPUTF8 can relay it (RFC 6533 section 3). */
-function originalRecipient(address: string): string {
-  if (isAscii(address)) return `rfc822;${xtext(address)}`;
-  const coded = address.replace(
-    /[^!-*,-<>-[\]-~]/gu,
-    (one) => `\\x{${one.codePointAt(0)!.toString(16).toUpperCase()}}`,
-  );
-  return `utf-8;${coded}`;
-}

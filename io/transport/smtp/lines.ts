@@ -95,7 +95,7 @@ export class SmtpLines {
   }
 }
 
-/** Returns the size of a message with CRLF line ends (RFC 1870 section 3); a bare CR is sent as CRLF, too. */
+/** Returns the size of a message with CRLF line ends (RFC 1870 section 5); a bare CR is sent as CRLF, too. */
 export function sizeWithCrlf(message: Uint8Array): number {
   let size = message.length;
   for (let at = -1; (at = message.indexOf(LF, at + 1)) >= 0;) if (message[at - 1] !== CR) size++;

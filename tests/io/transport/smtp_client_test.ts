@@ -151,14 +151,14 @@ const GOOD: [what: string, transcript: string, reply: unknown, options?: RunOpti
     "all DSN parameters",
     HELLO + "S: 250-mx\nS: 250 DSN\n" +
     "C: MAIL FROM:<> RET=FULL ENVID=a+2Bb\n" + YES +
-    "C: RCPT TO:<ann@example.net> NOTIFY=NEVER ORCPT=rfc822;ann@example.org\n" + YES + DATA + YES + BYE,
+    "C: RCPT TO:<ann@example.net> NOTIFY=NEVER\n" + YES + DATA + YES + BYE,
     250,
     {
       envelope: {
         sender: "",
         ret: "full",
         envid: "a+b",
-        recipients: [{ address: "ann@example.net", notify: "never", orcpt: "ann@example.org" }],
+        recipients: [{ address: "ann@example.net", notify: "never" }],
       },
     },
   ],

@@ -18,7 +18,10 @@ function refused(address: string, reply: string): OutboxRecipient {
 }
 
 /** The report about a message that greg sent, with a tag unless `more` turns it off. */
-function reportText(recipients: readonly OutboxRecipient[], { whole = true, more = "" } = {}): Uint8Array<ArrayBuffer> {
+function reportText(
+  recipients: readonly OutboxRecipient[],
+  { whole = true, more = "", envid = undefined as string | undefined } = {},
+): Uint8Array<ArrayBuffer> {
   const { settings } = context(more);
   const request = { sender: undefined, fullName: "", recipientsFrom: "arguments", dsn: {} } as const;
   const { header } = parseHead(utf8(LETTER), true)!;
@@ -32,6 +35,7 @@ function reportText(recipients: readonly OutboxRecipient[], { whole = true, more
     owner: greg.address,
     recipients,
     created: now,
+    envid,
     header: planned.header,
     message: whole ? concat(printHead(planned.header), utf8("Hi Ann.\n")) : undefined,
   }, { now, unique: "0123456789abcdef", mta: "example.org" });
@@ -53,6 +57,20 @@ Deno.test("status codes and diagnostic codes", () => {
     const mail = text(reportText([refused("ann@example.net", reply)]));
     assert.equal(/^Status: (.*)$/m.exec(mail)?.[1], status, reply);
     assert.equal(/^Diagnostic-Code: (.*)$/m.exec(mail)?.[1], diagnostic, reply);
+  }
+});
+
+Deno.test("the envelope identifier is decoded (RFC 3461 section 6.3), on one line", () => {
+  const rows: [envid: string, shown: string][] = [["QQ314159", "QQ314159"], ["a+2Bb+3D", "a+b="], [
+    "x+0D+0AY:+20z",
+    "x Y: z",
+  ]];
+  for (const [envid, shown] of rows) {
+    const mail = text(reportText(ONE, { envid }));
+    assert.deepEqual(/^Original-Envelope-Id: (.*)\n(.*)$/m.exec(mail)?.slice(1), [
+      shown,
+      "Reporting-MTA: dns; example.org",
+    ]);
   }
 });
 
