@@ -26,6 +26,8 @@ export interface SoakSetup {
   /** The faults; all by default. */
   readonly faults?: readonly string[];
   readonly workers?: number;
+  /** Gets the number of messages so far, once a minute. */
+  readonly progress?: (messages: number) => void;
   /** Gets what the programs wrote. */
   readonly evidence?: (text: string) => void;
 }
@@ -62,7 +64,9 @@ export async function soakAll(installed: Installed, setup: SoakSetup): Promise<F
   };
   const runners = USERS.map(outbox);
   faults.start(setup.faults);
+  const ticks = setInterval(() => setup.progress?.(traffic.mails.length), 60 * SECOND);
   await Promise.all(Array.from({ length: workers }, () => traffic.work()));
+  clearInterval(ticks);
   await faults.stop();
   flowing = false;
   await Promise.all(runners);
@@ -151,6 +155,7 @@ export async function main([count, given]: readonly string[]): Promise<boolean> 
       messages: Math.ceil(Number(count ?? 20_000) / 2),
       seed,
       redis,
+      progress: (messages) => console.log(`${messages} messages`),
       evidence,
     });
     const seconds = Math.round((performance.now() - began) / SECOND);

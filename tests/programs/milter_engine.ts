@@ -74,6 +74,8 @@ export class Engine {
 
   /** Starts the program, and waits until it listens. */
   async start(): Promise<void> {
+    const opened = () => this.stderr.match(/^serve: Listening on /gm)?.length ?? 0; // when all sockets are there
+    const before = opened();
     this.#child = new Deno.Command("setpriv", {
       args: [
         `--reuid=${SITE}`,
@@ -91,7 +93,7 @@ export class Engine {
       stderr: "piped",
     }).spawn();
     this.#read = this.#collect(this.#child.stderr);
-    await until("the sockets", async () => await this.listens("door") && await this.listens("sign"), () => this.stderr);
+    await until("the sockets", () => opened() > before, () => this.stderr);
   }
 
   async #collect(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<void> {
