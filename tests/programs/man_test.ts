@@ -7,9 +7,11 @@ import { CALLERS } from "../../incoming/delivery.ts";
 import { DOORBELL_CALLERS } from "../../hooks/doorbell_options.ts";
 import { exitStatus, stateStatus } from "../../hooks/exits.ts";
 import { STATES } from "../../incoming/doorbell/decide.ts";
+import { Fail } from "../../lib/fail.ts";
 import { accountsIn } from "../../lib/settings/accounts.ts";
 import { parseConfig } from "../../lib/settings/parse.ts";
 import { REPEATED, SETTINGS } from "../../lib/settings/schema.ts";
+import { sysexit } from "../../lib/sysexits.ts";
 import { Home, type Ran, ROOT } from "../rig.ts";
 import { need } from "./need.ts";
 
@@ -188,6 +190,21 @@ Deno.test("the manual page writes repeatable tables as [[table]]", () => {
     const heading = Object.hasOwn(REPEATED, table) ? `[[${table}]]` : `[${table}]`;
     assert.ok(read("countersign.conf.5").includes(`\n.Ss ${heading}\n`), heading);
   }
+});
+
+/** The statuses in a manual page. */
+const statusesIn = (page: string) =>
+  [...page.slice(page.indexOf(".Sh EXIT STATUS")).matchAll(/^\.It (\d+)$/gm)].map(([, status]) => Number(status));
+
+Deno.test("shim.1, docs/outgoing.md and countersign.1 list every status of sysexits", () => {
+  const kinds = ["usage", "data", "input", "refused", "system", "io", "temporary", "permission", "config"] as const;
+  const all = [0, ...kinds.map((kind) => sysexit(new Fail(kind, ""))), sysexit(new Error())].sort();
+  const guide = Deno.readTextFileSync(`${ROOT}/docs/outgoing.md`);
+  const ofShim = all.filter((status) => status !== 66); // a mailbox is missing
+  assert.deepEqual(statusesIn(read("shim.1")), ofShim);
+  assert.deepEqual([...guide.matchAll(/^\| (\d+) +\|/gm)].map(([, status]) => Number(status)), ofShim);
+  // 1 is that of findings. Mail is sent, and rejected, by the shim.
+  assert.deepEqual(statusesIn(read("countersign.1")), [...all, 1].sort().filter((status) => status !== 69));
 });
 
 Deno.test("doorbell.8 lists every caller and every status of a state", () => {
