@@ -109,6 +109,8 @@ export function audit(name: string, args: readonly string[]): Promise<number> {
 interface Configuration {
   readonly settings: Settings;
   readonly identities: readonly Identity[];
+  /** Whether the identities are only addresses, without keys. */
+  readonly keyless: boolean;
 }
 
 function load(options: Arguments): Configuration {
@@ -116,7 +118,7 @@ function load(options: Arguments): Configuration {
   if (addresses.length === 0) {
     const source = configFile(options.value("config"));
     const settings = loadSettings(source);
-    return { settings, identities: readIdentities(settings) };
+    return { settings, identities: readIdentities(settings), keyless: false };
   }
   if (options.value("config") !== undefined) {
     throw new Fail("usage", "Option --address cannot be combined with --config");
@@ -124,7 +126,7 @@ function load(options: Arguments): Configuration {
   // With --address every setting has its default.
   const text = `[[identity]]\naddress = "nobody@invalid.invalid"\n[transport]\nvia = "maildir"\nmaildir = "/none"\n`;
   const identities = addresses.map((text) => ({ address: parseAddress(text), srsDomain: "", keys: [] }));
-  return { settings: parseConfig(text, { file: "/none", home: "/none" }), identities };
+  return { settings: parseConfig(text, { file: "/none", home: "/none" }), identities, keyless: true };
 }
 
 /** One audit of all mailboxes. */
@@ -218,8 +220,8 @@ class Scan {
       // `ids` are in the form of bareMessageId().
       sent: (ids: readonly string[]) => ids.some((id) => this.sent.has(utf8ToLatin1(id))),
     };
-    const { settings, identities } = this.#configuration;
-    const judged = await replayMessage(replayed, settings, identities);
+    const { settings, identities, keyless } = this.#configuration;
+    const judged = await replayMessage(replayed, settings, identities, keyless);
     const { result, evidence } = judged;
     const unsigned = judged.nullSender && judged.plain;
     if (result === "forged" || result === "suspect") {

@@ -43,13 +43,16 @@ export async function recordedEnvelope(content: Content, otherwise?: string | nu
 /**
  * Judges a delivery with a recorded envelope.
  *
+ * @param plain returns the recipient that is judged in place of a recorded one
  * @returns the judgement, and the delivery with the recipients that it is about
  * @throws {Fail} `temporary` when a store cannot be read
  */
 export async function decideRecorded(
-  delivery: Delivery,
+  received: Delivery,
   context: DecideContext,
+  plain = (recipient: string) => recipient,
 ): Promise<Judgement & { readonly delivery: Delivery }> {
+  const delivery = { ...received, recipients: received.recipients.map(plain) };
   const judgement = await decide(delivery, context);
   const { result, identity } = judgement.verdict;
   if (result !== "other" || identity !== undefined || !isBounceSender(delivery.sender)) {
@@ -62,7 +65,8 @@ export async function decideRecorded(
     MAX_RECORDED,
   );
   const recorded = fields.flatMap((one) => recordedAddresses(valueOf(one)));
-  const asked = { ...delivery, recipients: [...recorded, ...addressesIn(value(delivery.header, "To") ?? "")] };
+  const recipients = [...recorded, ...addressesIn(value(delivery.header, "To") ?? "")].map(plain);
+  const asked = { ...delivery, recipients };
   return { ...await decide(asked, context), delivery: asked };
 }
 

@@ -1,9 +1,10 @@
 /** Judges an archived message as the hook would have, for `countersign audit`. Changes nothing. */
 import type { Settings } from "../../lib/settings/parse.ts";
 import { dayOf } from "../../lib/date.ts";
-import type { Identity } from "../../lib/settings/identity.ts";
+import { canonicalAddress, type Identity } from "../../lib/settings/identity.ts";
 import { parseHead } from "../../lib/message.ts";
 import { recipientIdentity } from "../../incoming/checks/addressed.ts";
+import { claimedIdentity } from "../../incoming/checks/signed_recipient.ts";
 import type { Delivery } from "../../incoming/delivery.ts";
 import { authorDomain } from "../../incoming/logged.ts";
 import { isBounceSender, type Result } from "../../incoming/verdict.ts";
@@ -42,11 +43,17 @@ export interface ReplayVerdict {
   readonly bodyStart: number;
 }
 
-/** Judges a message as of the day of its arrival, with the current keys. */
+/**
+ * Judges a message as of the day of its arrival, with the current keys.
+ *
+ * @param keyless whether there are no keys: a signed address, which then cannot be verified, counts as the plain one in
+ * it, so that the content of the bounce decides
+ */
 export async function replayMessage(
   message: ReplayedMessage,
   settings: Settings,
   identities: readonly Identity[],
+  keyless = false,
 ): Promise<ReplayVerdict> {
   const { prefix, whole, now } = message;
   const { header, bodyStart } = parseHead(prefix, whole) ??
@@ -70,12 +77,19 @@ export async function replayMessage(
     // It is unknown whether the message was sent with a tag, so that a bounce without one is not held against it.
     sent: (_, ids) => message.sent(ids) ? { day: dayOf(now), signed: false } : undefined,
   };
-  const { verdict, delivery: asked } = await decideRecorded(delivery, context);
+  let isSigned = false;
+  const plain = (recipient: string): string => {
+    const identity = keyless ? claimedIdentity(recipient, context) : undefined;
+    if (identity === undefined) return recipient;
+    isSigned = true;
+    return canonicalAddress(identity);
+  };
+  const { verdict, delivery: asked } = await decideRecorded(delivery, context, plain);
   return {
     result: verdict.result,
     bounceSender: isBounceSender(delivery.sender),
     evidence,
-    plain: recipientIdentity(asked, context) !== undefined,
+    plain: !isSigned && recipientIdentity(asked, context) !== undefined,
     nullSender: delivery.sender === null,
     domain: authorDomain(header) ?? "",
     bodyStart,

@@ -364,6 +364,21 @@ Deno.test("--address works without settings", async () => {
   assert.deepEqual(found(audit), { forged: 1, other: 1 });
 });
 
+Deno.test("--address: bounces to signed addresses, which cannot be verified without keys, are judged by their content", async () => {
+  using home = new Home();
+  const [srs, prvs] = ["SRS0=abcdEFGH=JR=example.org=greg@srs.example.org", `prvs=1234abcdef=${GREG}`];
+  home.write("Sent/1.eml", returning("sent1@example.org"));
+  home.write("box/1.eml", bounce("sent1@example.org", srs));
+  home.write("box/2.eml", bounce("sent1@example.org", prvs));
+  home.write("box/3.eml", bounce("lie@spam.example", srs));
+  home.write("box/4.eml", bounce("x@x", srs.replace("greg", "ann")));
+  home.write("box/5.eml", `Delivered-To: greg\n${bounce("sent1@example.org", srs)}`);
+  const audit = await run(home, "box", "--sent", "Sent", "--address", GREG);
+  assert.deepEqual(found(audit), { known: 3, forged: 1, other: 1 });
+  // A signed address is not a plain one.
+  assert.deepEqual([audit.rejectable.count, audit.unsigned], [0, 0]);
+});
+
 Deno.test("messages are judged as of the day of arrival, and according to the settings", async () => {
   using home = new Home();
   const options = { secrets: [SECRET], hashLength: 8 };
