@@ -13,5 +13,16 @@ export function siteUser({ state }: Settings): number | undefined {
   return Deno.uid() === 0 && kind === "folder" && uid !== 0 ? uid : undefined;
 }
 
+/**
+ * Returns the user and group as whom root runs programs of a site: the owner of its state, if they can read the keys.
+ * Files that root creates there could not be read by the other programs.
+ */
+export function siteAccount(settings: Settings): { readonly uid?: number; readonly gid?: number } {
+  const uid = siteUser(settings);
+  const gid = uid === undefined ? undefined : Deno.statSync(settings.state.folder).gid ?? undefined;
+  const readable = settings.identity.every(({ keys, group }) => pathInfo(keys).uid === uid || group);
+  return gid === undefined || !readable ? {} : { uid: uid!, gid };
+}
+
 /** Returns the identities, whose key files may belong to the user of the site. */
 export const readIdentities = (settings: Settings): Identity[] => loadIdentities(settings, siteUser(settings));

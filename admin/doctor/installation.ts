@@ -6,7 +6,7 @@ import { errorText, Fail } from "../../lib/fail.ts";
 import { VERSION } from "../../lib/version.ts";
 import { NOT_COUNTED, RecentCount, recentSentence } from "../audit/recent.ts";
 import { installedPrograms } from "../programs.ts";
-import { readIdentities, siteUser } from "../identities.ts";
+import { readIdentities, siteAccount } from "../identities.ts";
 import { sharedSecret } from "../shared_secret.ts";
 import { isGroupWritable, isThere, realPath } from "../files.ts";
 import { formerSandboxFile, sandboxFile } from "../../lib/paths.ts";
@@ -200,14 +200,6 @@ function countSentMail({ options, now, findings, notes }: DoctorContext, setting
   }
 }
 
-/** Returns the user of a site if root runs doctor and keys belong to that user: to a hook of root they are a stranger's. */
-function ownerOfKeys(settings: Settings): { uid?: number; gid?: number } {
-  const uid = siteUser(settings);
-  const owned = uid !== undefined && settings.identity.some(({ keys }) => pathInfo(keys).uid === uid);
-  const gid = owned ? Deno.statSync(settings.state.folder).gid ?? undefined : undefined;
-  return gid === undefined ? {} : { uid: uid!, gid };
-}
-
 async function checkHook(
   { options, file, now, programs, findings, notes }: DoctorContext,
   settings: Settings,
@@ -229,7 +221,7 @@ async function checkHook(
   const missing = missingState(settings);
   if (missing !== undefined) return void findings.push(missing);
   await createLogAsOwner(settings.state.folder);
-  const as = ownerOfKeys(settings);
+  const as = siteAccount(settings);
   for (const identity of identities) {
     for (const bounce of testBounces(identity, settings, now)) {
       const envelope = ["--sender", "", "--recipient", bounce.recipient];

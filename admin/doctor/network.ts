@@ -1,6 +1,7 @@
 /** The checks that use the network, which run only with --dns and --loop. */
 import type { Settings } from "../../lib/settings/parse.ts";
 import { canonicalAddress } from "../../lib/settings/identity.ts";
+import { siteAccount } from "../identities.ts";
 import { installedPrograms } from "../programs.ts";
 import { selectIdentity } from "../option_values.ts";
 import { checkDns } from "./dns.ts";
@@ -59,7 +60,8 @@ export async function loop(context: DoctorContext, settings: Settings, to: strin
     name: canonicalAddress(one),
     where: { file: file.file, line: identityLine(file.text, identities.indexOf(one)) },
   }));
-  const send = (argv: readonly string[], message: string) => run(argv, message, { COUNTERSIGN_CONFIG: file.file });
+  const as = siteAccount(settings);
+  const send = (argv: readonly string[], message: string) => run(argv, message, { COUNTERSIGN_CONFIG: file.file }, as);
   const seen = await checkLoop({ from, to, timeoutMs, settings, shim, send });
   findings.push(...seen.findings);
   notes.push(...seen.notes);

@@ -1,6 +1,6 @@
 /** Checks that the state belongs to the user of `countersign serve`, because programs run by root may create it. */
 import type { Settings } from "../../lib/settings/parse.ts";
-import { pathInfo } from "./filesystem.ts";
+import { namesIn, pathInfo } from "./filesystem.ts";
 import type { Finding } from "./finding.ts";
 
 /**
@@ -19,19 +19,27 @@ export function missingState(settings: Settings, user = Deno.uid()): Finding | u
   };
 }
 
-/** Returns a finding if the folder or its log does not belong to the user of `countersign serve`. */
+/**
+ * Returns a finding if the folder, its log or a file of the index of sent mail does not belong to the user of `countersign
+ * serve`. A shim that root runs with the settings of the site creates such files.
+ */
 export function stateOfOther(settings: Settings, engine: number): Finding | undefined {
   const { folder } = settings.state;
-  for (const path of [folder, `${folder}/log`]) {
+  for (const path of [folder, `${folder}/log`, ...below(`${folder}/sent`)]) {
     const { kind, uid } = pathInfo(path);
     if (kind !== "folder" && kind !== "file" || uid === engine) continue;
     return {
       id: "serve-state-owner",
       what: `${path} belongs to user ${uid}, but countersign serve runs as user ${engine}`,
       where: { file: path },
-      why: "It cannot write its log there or remember sent mail.",
+      why: "It cannot write its log there, remember sent mail, or look it up.",
       fix: `chown -R ${engine} ${folder}`,
     };
   }
   return undefined;
+}
+
+function* below(folder: string): Generator<string> {
+  yield folder;
+  for (const name of namesIn(folder)) yield* below(`${folder}/${name}`);
 }

@@ -259,6 +259,12 @@ Deno.test(
     Deno.chownSync(state, 8, 8);
     assert.deepEqual(await ids(), ["serve-state-owner"], "the log is root's");
     Deno.chownSync(`${state}/log`, 8, 8);
+    for (const name of ["sent", "sent/692"]) {
+      Deno.mkdirSync(`${state}/${name}`, { recursive: true });
+      Deno.chownSync(`${state}/${name}`, 8, 8);
+    }
     assert.deepEqual(await ids(), []);
+    home.write("state/sent/692/75b", "");
+    assert.deepEqual(await ids(), ["serve-state-owner"], "what a shim of root remembered");
   },
 );

@@ -50,3 +50,37 @@ Deno.test({
     ]);
   },
 });
+
+/** Returns the paths below a folder that do not belong to this user. */
+function notOf(uid: number, folder: string): string[] {
+  return [...Deno.readDirSync(folder)].flatMap(({ name, isDirectory }) => {
+    const path = `${folder}/${name}`;
+    return [...Deno.lstatSync(path).uid === uid ? [] : [path], ...isDirectory ? notOf(uid, path) : []];
+  });
+}
+
+Deno.test({
+  name: "doctor --loop run by root leaves no file in the state that the site's user cannot read",
+  ignore: Deno.uid() !== 0,
+  fn: async () => {
+    using installed = await Installed.make();
+    using home = new Home();
+    const { path } = home;
+    Deno.chmodSync(path, 0o755);
+    home.settings(
+      `group = true\n[state]\nfolder = "${path}/state"\n[transport]\npreset = "sendmail"\ncommand = ["/bin/true"]\n` +
+        `[incoming]\nspam = "${path}/state/Spam"\nforward = true\n`,
+    );
+    const [keys, config] = [`${path}/.config/countersign/keys`, `${path}/.config/countersign/config.toml`];
+    const site = 65_534;
+    Deno.mkdirSync(`${path}/state`, { mode: 0o700 });
+    Deno.chownSync(`${path}/state`, site, site);
+    Deno.chownSync(keys, 0, site);
+    Deno.chmodSync(keys, 0o640);
+    for (const folder of [".config", ".config/countersign"]) Deno.chmodSync(`${path}/${folder}`, 0o755);
+    const doctor = installed.shim.replace(/shim$/, "countersign");
+    const ran = await home.run([doctor, "doctor", "--json", "--config", config, "--loop", "--wait", "1"]);
+    assert.match(home.read("state/log"), / probe=doctor identity=greg@example\.org .* result=sent$/m, ran.stdout);
+    assert.deepEqual(notOf(site, `${path}/state`), []);
+  },
+});
