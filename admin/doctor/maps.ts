@@ -5,19 +5,18 @@ import { Fail } from "../../lib/fail.ts";
 import { sharedSecret } from "../../lib/settings/forwarding.ts";
 import { keyWarning } from "../../lib/settings/keys.ts";
 import type { Settings } from "../../lib/settings/parse.ts";
+import { sendAll } from "../../io/system/unix_socket.ts";
 import { readForwardingKeys } from "../../io/system/load.ts";
 import { netstring, NetstringReader } from "../../serve/map/netstring.ts";
 import { whyUnreadable } from "./access.ts";
 import type { FindingId } from "./ids.ts";
 import { type DoctorContext, readableIdentities } from "./context.ts";
-import { connectTo, NotPermitted } from "./milter_session.ts";
+import { converseWith, NotPermitted } from "./milter_session.ts";
 import { forgedAddress, serveUser, socketInfo, START } from "./serve.ts";
 import { findingOf } from "./settings.ts";
 
 type Add = (id: FindingId, what: string, file: string, why: string, fix: string) => void;
 
-/** Timeout of a request in milliseconds. */
-const TIMEOUT_MS = 5000;
 /** A sender whose domain cannot exist (RFC 2606). */
 const TEST_SENDER = "doctor@countersign.invalid";
 
@@ -149,23 +148,13 @@ async function exchangeNetstring(path: string, text: string): Promise<string> {
 }
 
 /** Writes a request, and reads until the answer is complete or the connection ends. */
-async function exchange(path: string, request: Uint8Array, done: (heard: string) => boolean): Promise<string> {
-  using open = await connectTo(path);
-  let expired = false;
-  const timer = setTimeout(() => {
-    expired = true;
-    open.close();
-  }, TIMEOUT_MS);
-  try {
-    for (let at = 0; at < request.length;) at += await open.write(request.subarray(at));
+function exchange(path: string, request: Uint8Array, done: (heard: string) => boolean): Promise<string> {
+  return converseWith(path, async (open) => {
+    await sendAll(open, request);
     const heard: Uint8Array[] = [];
     const buffer = new Uint8Array(4096);
     const text = () => new TextDecoder().decode(concat(...heard));
     for (let size; !done(text()) && (size = await open.read(buffer)) !== null;) heard.push(buffer.slice(0, size));
     return text();
-  } catch (error) {
-    throw expired ? new Error("it timed out") : error;
-  } finally {
-    clearTimeout(timer);
-  }
+  });
 }

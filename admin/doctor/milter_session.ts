@@ -1,6 +1,7 @@
 /** A test session on each socket of `countersign serve`. */
 import { concat, decodeLatin1, utf8 } from "../../lib/bytes.ts";
 import { PROBE_HOST } from "../../lib/probe.ts";
+import { converse, sendAll } from "../../io/system/unix_socket.ts";
 import { LOOKUP_VERSION } from "../../io/state/shared/ask.ts";
 import { type Packet, PacketReader, printPacket, uint32 } from "../../serve/milter/packet.ts";
 import { readOptions, STEPS } from "../../serve/milter/protocol.ts";
@@ -8,10 +9,13 @@ import { readOptions, STEPS } from "../../serve/milter/protocol.ts";
 /** This program is not permitted to connect. */
 export class NotPermitted extends Error {}
 
-/** Connects to a socket. @throws {NotPermitted} without the permission; errors of connecting */
-export async function connectTo(path: string): Promise<Deno.UnixConn> {
+/** Timeout of a session in milliseconds. */
+const TIMEOUT_MS = 5000;
+
+/** Opens a session on a socket. @throws {NotPermitted} without the permission; errors of connecting, and of the work */
+export async function converseWith<T>(path: string, work: (connection: Deno.UnixConn) => Promise<T>): Promise<T> {
   try {
-    return await Deno.connect({ transport: "unix", path });
+    return await converse(path, TIMEOUT_MS, work);
   } catch (error) {
     if (error instanceof Deno.errors.NotCapable) throw new NotPermitted();
     throw error;
@@ -26,8 +30,6 @@ export interface Answers {
   readonly silent?: string;
 }
 
-/** Timeout of a session in milliseconds. */
-const TIMEOUT_MS = 5000;
 /** The options that Postfix offers: version 6, every action and every step. */
 const OFFER = printPacket("O", uint32(6), uint32(0x1ff), uint32(0x1fffff));
 
@@ -38,31 +40,27 @@ const OFFER = printPacket("O", uint32(6), uint32(0x1ff), uint32(0x1fffff));
  * @throws {NotPermitted} without the permission to connect; another error if the response is not the expected one
  */
 export async function openSession(path: string, role: string, recipient?: string): Promise<Answers> {
-  using open = await connectTo(path);
-  const timer = setTimeout(() => close(open), TIMEOUT_MS);
-  try {
+  return await converseWith(path, async (open) => {
     if (role === "lookup") return await askStatus(open);
     const packets = packetsFrom(open);
-    await send(open, OFFER);
+    await sendAll(open, OFFER);
     const { version, actions, steps } = readOptions((await expect(packets, "O")).data);
     const changes = actions !== 0;
     if (version !== 6 || changes !== (role === "sign")) throw new Error("it is not the milter of this role");
     if (recipient === undefined) return await quit(open);
     const connect = printPacket("C", `${PROBE_HOST}\x004\0\0${"127.0.0.1"}\0`);
-    await send(open, concat(connect, printPacket("M", "<>\0"), printPacket("R", `<${recipient}>\0`)));
+    await sendAll(open, concat(connect, printPacket("M", "<>\0"), printPacket("R", `<${recipient}>\0`)));
     if ((steps & STEPS.senderUnanswered) === 0) await expect(packets, "c");
     const { command, data } = await expect(packets, "cy");
-    await send(open, printPacket("A"));
+    await sendAll(open, printPacket("A"));
     await quit(open);
     return command === "y" ? { recipient: decodeLatin1(data).replace(/\0$/, "") } : {};
-  } finally {
-    clearTimeout(timer);
-  }
+  });
 }
 
 /** Tests whether the socket `lookup` can use its store. */
 async function askStatus(connection: Deno.Conn): Promise<Answers> {
-  await send(connection, utf8(`${JSON.stringify({ version: LOOKUP_VERSION, request: "status" })}\n`));
+  await sendAll(connection, utf8(`${JSON.stringify({ version: LOOKUP_VERSION, request: "status" })}\n`));
   const buffer = new Uint8Array(4096);
   const parts: Uint8Array[] = [];
   for (let size; (size = await connection.read(buffer)) !== null;) {
@@ -76,12 +74,8 @@ async function askStatus(connection: Deno.Conn): Promise<Answers> {
 }
 
 async function quit(connection: Deno.Conn): Promise<Answers> {
-  await send(connection, printPacket("Q"));
+  await sendAll(connection, printPacket("Q"));
   return {};
-}
-
-async function send(connection: Deno.Conn, bytes: Uint8Array): Promise<void> {
-  for (let at = 0; at < bytes.length;) at += await connection.write(bytes.subarray(at));
 }
 
 async function expect(packets: AsyncGenerator<Packet>, commands: string): Promise<Packet> {
@@ -96,16 +90,8 @@ async function* packetsFrom(connection: Deno.Conn): AsyncGenerator<Packet> {
   const buffer = new Uint8Array(4096);
   for (;;) {
     for (let packet; (packet = reader.next()) !== undefined;) yield packet;
-    const size = await connection.read(buffer).catch(() => null);
+    const size = await connection.read(buffer);
     if (size === null) return;
     reader.push(buffer.subarray(0, size));
-  }
-}
-
-function close(connection: Deno.Conn): void {
-  try {
-    connection.close();
-  } catch {
-    // It is already closed.
   }
 }

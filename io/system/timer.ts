@@ -1,4 +1,4 @@
-/** Timers by AbortSignal, because loading setTimeout takes 4 ms. They do not keep the process alive. */
+/** Timers by AbortSignal, because loading setTimeout takes 4 ms. One that is not over keeps the process alive. */
 
 /** Waits this many milliseconds. */
 export function after(milliseconds: number): Promise<undefined> {

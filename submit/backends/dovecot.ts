@@ -1,6 +1,7 @@
 /** Asks Dovecot's authentication service, by its protocol for clients (version 1.2). */
 import { decodeLatin1, encodeLatin1, latin1ToUtf8, utf8 } from "../../lib/bytes.ts";
 import { Fail, reason } from "../../lib/fail.ts";
+import { converse, sendAll } from "../../io/system/unix_socket.ts";
 import type { Credentials } from "../sasl.ts";
 import type { Account } from "./account.ts";
 
@@ -22,7 +23,7 @@ export async function askDovecot(
 /** Returns the mechanisms that Dovecot offers in its greeting. @throws {Fail} `temporary` */
 export async function mechanismsOf(path: string, timeoutMs = TIMEOUT_MS): Promise<string[]> {
   return await connected(path, timeoutMs, async (socket) => {
-    await write(socket, `VERSION\t1\t2\nCPID\t${Deno.pid}\n`);
+    await sendAll(socket, utf8(`VERSION\t1\t2\nCPID\t${Deno.pid}\n`));
     const mechanisms: string[] = [];
     for await (const [word, name = ""] of answers(socket)) {
       if (word === "MECH") mechanisms.push(name);
@@ -32,22 +33,10 @@ export async function mechanismsOf(path: string, timeoutMs = TIMEOUT_MS): Promis
   });
 }
 
-/** Connects, and closes the socket in the end; also when Dovecot does not respond, so that no descriptor is left open. */
 async function connected<T>(path: string, timeoutMs: number, work: (socket: Deno.Conn) => Promise<T>): Promise<T> {
-  const timeout = AbortSignal.timeout(timeoutMs);
   try {
-    const socket = await Deno.connect({ transport: "unix", path });
-    const close = () => socket[Symbol.dispose](); // it may be closed already
-    timeout.addEventListener("abort", close);
-    try {
-      if (timeout.aborted) throw timeout.reason;
-      return await work(socket);
-    } finally {
-      timeout.removeEventListener("abort", close);
-      close();
-    }
+    return await converse(path, timeoutMs, work);
   } catch (error) {
-    if (timeout.aborted) throw new Fail("temporary", "Dovecot does not respond", { file: path, cause: error });
     if (error instanceof Fail) throw error;
     throw new Fail("temporary", `Dovecot cannot be reached: ${reason(error)}`, { file: path, cause: error });
   }
@@ -57,10 +46,8 @@ async function ask(socket: Deno.Conn, { user, password }: Credentials, ip: strin
   const response = encodeLatin1(`\0${user}\0${password}`).toBase64();
   const from = ip === "" ? "" : `\trip=${ip}`;
   // The response is last: everything after it would belong to it.
-  await write(
-    socket,
-    `VERSION\t1\t2\nCPID\t${Deno.pid}\nAUTH\t1\tPLAIN\tservice=smtp\tsecured=tls\tnologin${from}\tresp=${response}\n`,
-  );
+  const request = `AUTH\t1\tPLAIN\tservice=smtp\tsecured=tls\tnologin${from}\tresp=${response}\n`;
+  await sendAll(socket, utf8(`VERSION\t1\t2\nCPID\t${Deno.pid}\n${request}`));
   for await (const [word, id, ...rest] of answers(socket)) {
     if (id !== "1" || (word !== "OK" && word !== "FAIL")) continue;
     if (word === "FAIL") {
@@ -71,11 +58,6 @@ async function ask(socket: Deno.Conn, { user, password }: Credentials, ip: strin
     return { user: rest.find((one) => one.startsWith("user="))?.slice(5) ?? latin1ToUtf8(user), home: "" };
   }
   throw new Fail("temporary", "Dovecot closed the connection");
-}
-
-async function write(socket: Deno.Conn, text: string): Promise<void> {
-  const bytes = utf8(text);
-  for (let at = 0; at < bytes.length;) at += await socket.write(bytes.subarray(at));
 }
 
 /** Yields the lines that Dovecot sends, split at tabs. */

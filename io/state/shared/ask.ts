@@ -5,6 +5,8 @@
 import { type Bytes, concat, utf8 } from "../../../lib/bytes.ts";
 import { Fail, reason } from "../../../lib/fail.ts";
 import type { SentMessage } from "../../../incoming/need.ts";
+import { after } from "../../system/timer.ts";
+import { converse, sendAll } from "../../system/unix_socket.ts";
 import type { StoredEntry } from "../entry_files.ts";
 import type { SharedStore } from "./store.ts";
 
@@ -74,42 +76,34 @@ async function untilRestarted(attempt: () => Promise<void>, time: number): Promi
     } catch (error) {
       const away = error instanceof Fail && AWAY.some((one) => error.cause instanceof one);
       if (!away || Date.now() >= end) throw error;
-      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      await after(RETRY_MS);
     }
   }
 }
 
-/** Errors of a connection to a server that has ended. */
-const { NotFound, ConnectionRefused, ConnectionReset, BrokenPipe, UnexpectedEof } = Deno.errors;
-const AWAY = [NotFound, ConnectionRefused, ConnectionReset, BrokenPipe, UnexpectedEof];
+/** Errors of a connection to a server that has ended, or accepts no connection at the moment. */
+const { NotFound, ConnectionRefused, ConnectionReset, BrokenPipe, UnexpectedEof, WouldBlock } = Deno.errors;
+const AWAY = [NotFound, ConnectionRefused, ConnectionReset, BrokenPipe, UnexpectedEof, WouldBlock];
 
 /** Sends a request. @returns the line of the answer */
 async function exchange(path: string, request: Uint8Array, timeout: number): Promise<string> {
-  let connection: Deno.UnixConn | undefined;
-  let late = false;
-  const timer = setTimeout(() => {
-    late = true;
-    connection?.close();
-  }, timeout);
   try {
-    connection = await Deno.connect({ transport: "unix", path });
-    for (let at = 0; at < request.length;) at += await connection.write(request.subarray(at));
-    const parts: Uint8Array[] = [];
-    const buffer = new Uint8Array(64 * 1024);
-    for (let length = 0; length <= MAX_ANSWER_BYTES;) {
-      const size = await connection.read(buffer);
-      if (size === null) throw new UnexpectedEof("the server closed the connection");
-      const end = buffer.subarray(0, size).indexOf(10);
-      parts.push(buffer.slice(0, end < 0 ? size : end));
-      if (end >= 0) return new TextDecoder().decode(concat(...parts));
-      length += size;
-    }
-    throw new Error("the answer is too long");
+    return await converse(path, timeout, async (connection) => {
+      await sendAll(connection, request);
+      const parts: Uint8Array[] = [];
+      const buffer = new Uint8Array(64 * 1024);
+      for (let length = 0; length <= MAX_ANSWER_BYTES;) {
+        const size = await connection.read(buffer);
+        if (size === null) throw new UnexpectedEof("the server closed the connection");
+        const end = buffer.subarray(0, size).indexOf(10);
+        parts.push(buffer.slice(0, end < 0 ? size : end));
+        if (end >= 0) return new TextDecoder().decode(concat(...parts));
+        length += size;
+      }
+      throw new Error("the answer is too long");
+    });
   } catch (error) {
-    throw unusable(path, late ? `no answer within ${timeout / 1000} s` : reason(error), error);
-  } finally {
-    clearTimeout(timer);
-    if (!late) connection?.close();
+    throw unusable(path, reason(error), error);
   }
 }
 

@@ -1,10 +1,10 @@
 /** The socket `lookup`: malformed, slow and excessive requests, and the store that it serves. */
 import assert from "node:assert/strict";
-import { askedStore } from "../../../io/state/shared/ask.ts";
+import { askedStore, askLookup } from "../../../io/state/shared/ask.ts";
 import { fileStore } from "../../../io/state/shared/files.ts";
 import type { SharedStore } from "../../../io/state/shared/store.ts";
 import { dayOf } from "../../../lib/date.ts";
-import { Fail } from "../../../lib/fail.ts";
+import { Fail, reason } from "../../../lib/fail.ts";
 import type { Answering } from "../../../serve/lookup/answers.ts";
 import { MAX_LINE_BYTES } from "../../../serve/lookup/requests.ts";
 import { A, B, storeTests, withFolder } from "../../io/state/shared/contract.ts";
@@ -269,6 +269,49 @@ Deno.test("a message that is sent while the server restarts is remembered, and o
     Deno.symlinkSync(server.path, path);
     await remembered;
     assert.equal((await store.sent([A])).length, 1);
+  });
+});
+
+Deno.test("a message to be remembered waits while the server's queue of connections is full", async () => {
+  await withFolder(async (folder) => {
+    await using server = await LookupServer.start(answering(fileStore(folder)));
+    const { connect } = Deno;
+    // deno-lint-ignore no-explicit-any
+    const deno = Deno as any;
+    let attempts = 0;
+    deno.connect = (to: Deno.UnixConnectOptions) => {
+      if (++attempts < 3) throw new Deno.errors.WouldBlock("Resource temporarily unavailable");
+      return connect(to);
+    };
+    try {
+      await askedStore(server.path).rememberSent(A, { day: today, signed: true });
+    } finally {
+      deno.connect = connect;
+    }
+    assert.equal(attempts, 3);
+  });
+});
+
+Deno.test("the time limit also counts while a connection is being made, and the connection is closed", async () => {
+  await withFolder(async (folder) => {
+    using listener = Deno.listen({ transport: "unix", path: `${folder}/lookup` });
+    const accepted = listener.accept();
+    const { connect } = Deno;
+    // deno-lint-ignore no-explicit-any
+    const deno = Deno as any;
+    deno.connect = async (to: Deno.UnixConnectOptions) => {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      return await connect(to);
+    };
+    try {
+      const late = new Promise((resolve) => setTimeout(resolve, 5000, "it waits"));
+      const asked = askLookup(`${folder}/lookup`, { request: "status" }, undefined, 20).catch(reason);
+      assert.match(String(await Promise.race([asked, late])), /no answer within 0\.02 s/);
+    } finally {
+      deno.connect = connect;
+    }
+    using connection = await accepted;
+    assert.equal(await connection.read(new Uint8Array(1)), null);
   });
 });
 
