@@ -36,17 +36,17 @@ export async function sendChallenges(
     const due = await state.nextChallenge();
     if (due === undefined) break;
     const { id, record: { address } } = due;
+    let error: unknown;
     try {
       await sendChallenge(due, state, settings, abort);
-      out.push({ id, address });
-    } catch (error) {
-      // If it may have been sent, or will never be accepted, it is not sent again.
-      if (!(error instanceof Unfinished) && !isPermanent(error)) await due.failed();
-      out.push({ id, address, error });
-      break;
-    } finally {
-      due.done();
+    } catch (thrown) {
+      error = thrown;
     }
+    // If it may have been sent, or will never be accepted, it is not sent again.
+    if (error === undefined || error instanceof Unfinished || isPermanent(error)) due.done();
+    else await due.failed();
+    out.push({ id, address, error });
+    if (error !== undefined) break;
   }
   return out;
 }

@@ -23,15 +23,23 @@ export interface StoredEntry {
   readonly text: string;
 }
 
+/** How often the entries of a message are read while other processes rename them. */
+const MAX_ATTEMPTS = 5;
+
 /** Finds the entries with this MESSAGE, or with this LIST, ordered by day and name. */
 export function findEntries(folder: string, by: { message: string } | { list: string }): StoredEntry[] {
   const out: StoredEntry[] = [];
   const read = (day: string, message: string, list?: string) => {
     const at = `${folder}/${day}/messages/${message}`;
-    for (const file of entriesIn(at)) {
-      if (list !== undefined && file.list !== list) continue;
-      const text = readText(`${at}/${file.name}`); // it may have been renamed just now
-      if (text !== undefined) out.push({ name: `${message}-${file.list}`, state: file.state, text });
+    for (let nth = 1;; nth++) {
+      const found = entriesIn(at).filter((file) => list === undefined || file.list === list)
+        .map((file) => ({ ...file, text: readText(`${at}/${file.name}`) }));
+      // One that is missing has changed its state since it was listed.
+      if (nth < MAX_ATTEMPTS && found.some(({ text }) => text === undefined)) continue;
+      for (const { list, state, text } of found) {
+        if (text !== undefined) out.push({ name: `${message}-${list}`, state, text });
+      }
+      return;
     }
   };
   if ("message" in by) {

@@ -40,9 +40,9 @@ export interface DueChallenge {
   readonly record: HeldRecord;
   /** The beginning of the request. */
   readonly prefix: Uint8Array;
-  /** Notes that it was certainly not sent, so that it is sent later. */
+  /** Ends it, because it was certainly not sent: it is sent later. */
   failed(): Promise<void>;
-  /** Ends it, after `failed` if that is called. If the process is killed before, it is sent again. */
+  /** Ends it in all other cases. If the process is killed before, it is sent again. */
   done(): void;
 }
 
@@ -133,6 +133,7 @@ export class DoorbellFiles {
         await withQuota(this.#folder, this.now, (quota) => {
           quota.uncount(this.#counted(record)!, Math.floor(this.now.getTime() / 1000));
           markChallenged(this.#folder, held, "later");
+          done(); // while no other process can begin to send it, which would use the same file
         });
       };
       return { id: held.id, record, prefix: prefix.subarray(0, count), failed, done };

@@ -93,20 +93,29 @@ function pathOf(folder: string, name: string): string {
   return name.includes(":") || !exists(at) ? `${folder}/held/cur/${name}` : at;
 }
 
+/** Attempts to find or claim a message that other processes, or mail programs, rename meanwhile. */
+const MAX_ATTEMPTS = 5;
+
 /** Finds a message by its ID. */
 export function findHeld(folder: string, id: string): HeldFact | undefined {
-  const name = heldIn(folder).find((one) => one.id === id);
-  const record = name && readHeld(folder, name);
-  if (record !== undefined) return { state: "held", ...people(record) };
-  for (const state of ["running", "kept"] as const) {
-    const found = readRecord(`${folder}/${state}/${id}`);
-    if (found !== undefined) return { state, ...people(found) };
+  const claimed = (state: "running" | "kept"): HeldFact | undefined => {
+    const record = readRecord(`${folder}/${state}/${id}`);
+    return record && { state, ...people(record) };
+  };
+  for (let nth = 0; nth < MAX_ATTEMPTS; nth++) {
+    // A message may become running, or be held again, at any moment; so this is examined before and after the others.
+    const before = claimed("running");
+    if (before !== undefined) return before;
+    const name = heldIn(folder).find((one) => one.id === id);
+    const record = name && readHeld(folder, name);
+    if (record !== undefined) return { state: "held", ...people(record) };
+    const after = claimed("running") ?? claimed("kept");
+    if (after !== undefined) return after;
+    if (exists(`${folder}/done/${id}`)) return { state: "done" };
+    if (name === undefined) return undefined;
+    // It was renamed after the list was read.
   }
-  // It may have been moved since: claimed after the list was read, or settled again.
-  if (exists(`${folder}/done/${id}`)) return { state: "done" };
-  const again = name === undefined ? undefined : heldIn(folder).find((one) => one.id === id);
-  const held = again && readHeld(folder, again);
-  return held && { state: "held", ...people(held) };
+  return undefined;
 }
 
 const people = ({ address, author }: HeldRecord) => ({ address, ...(author !== undefined && { author }) });
@@ -137,9 +146,6 @@ export function markChallenged(folder: string, held: HeldName, challenged: Chall
   }
   return parseName(name);
 }
-
-/** Attempts to claim a message that other processes, or mail programs, rename meanwhile. */
-const MAX_ATTEMPTS = 5;
 
 /** Claims a message, which is then running. Of several processes one gets it, the others get undefined. */
 export function claimHeld(

@@ -48,6 +48,24 @@ Deno.test("An issued entry is found by its Message-ID and by its list only", asy
   assert.deepEqual(second, entry({ messageId: "2@example.net" }));
 });
 
+Deno.test("An entry that changes its state while it is being read is found in its new state", async () => {
+  using folder = new Folder();
+  const { ledger } = folder;
+  await ledger.issue(entry());
+  const { readTextFileSync } = Deno;
+  Deno.readTextFileSync = (path) => {
+    Deno.readTextFileSync = readTextFileSync;
+    Deno.renameSync(path, `${path}.spent`); // another hook has answered
+    return readTextFileSync(path);
+  };
+  try {
+    const found = await ledger.find({ messageId: "1@example.net" });
+    assert.deepEqual(found.map(({ state }) => state), ["spent"]);
+  } finally {
+    Deno.readTextFileSync = readTextFileSync;
+  }
+});
+
 Deno.test("Only the owner can access files and folders", async () => {
   using folder = new Folder();
   await folder.ledger.issue(entry());
