@@ -150,24 +150,34 @@ function wideLines(rights: string): string {
     return `  case $program in
 ${lines.join("")}  esac
   [ "$name" = countersign ] || export NO_COLOR=1
-${mailboxLines("hooks/mboxlock")}`;
+${mailboxLines(`    [ "$program" != incoming ] || ${lockPermitted("hooks/mboxlock")}`)}`;
   }
   return `${rights === "doorbell" ? ACTS_PERMITTED : ""}  wide=${flagLines("read write run")}
   export NO_COLOR=1 # the output is copied into logs and bounces
-${["incoming", "doorbell"].includes(rights) ? mailboxLines("mboxlock") : ""}`;
+${MAILBOX_LINES[rights] ?? ""}`;
 }
 
-/** Returns lines that permit the mailbox of --maildir or --mbox, and to the hook the program that locks the latter. */
-function mailboxLines(lock: string): string {
+/** Returns lines that permit the mailbox of --maildir or --mbox. @param locks a line that permits the program that locks it */
+function mailboxLines(locks: string): string {
   return `  if [ -n "$allowed" ]; then
     [ -z "$maildir" ] || real_path "$maildir" || real=$maildir
     for word in \${maildir:+"$maildir" "$real"}; do
       allowed=$allowed--allow-read=$word$newline--allow-write=$word$newline
     done
-    [ "$program" != incoming ] || allowed=$allowed--allow-run=\${entry%/*}/${lock}$newline
-  fi
+${locks}  fi
 `;
 }
+
+/** Returns a line that permits the program that locks mailboxes. */
+function lockPermitted(path: string): string {
+  return `allowed=$allowed--allow-run=\${entry%/*}/${path}$newline\n`;
+}
+
+/** The lines of the hooks that deliver to mailboxes. A doorbell has no --mbox. */
+const MAILBOX_LINES: Readonly<Record<string, string>> = {
+  incoming: mailboxLines(`    ${lockPermitted("mboxlock")}`),
+  doorbell: mailboxLines(""),
+};
 
 /** Returns lines that permit the socket `lookup` and nothing else. Deno requires three permissions for it. */
 function clientLines(): string {
