@@ -7,7 +7,7 @@ import { LEDGER_BODY_BYTES } from "../lib/entry.ts";
 import { parseLists } from "../lib/settings/lists.ts";
 import { type Arguments, atMost, runCommand } from "./arguments.ts";
 import { readIdentities } from "./identities.ts";
-import { withNetwork } from "./doctor/programs.ts";
+import { throwWithNetwork } from "./doctor/programs.ts";
 import { explainedJson, explainedText } from "./explain/explained.ts";
 import { explainIncoming } from "./explain/incoming.ts";
 import { explainOutgoing, readCommand } from "./explain/outgoing.ts";
@@ -47,7 +47,7 @@ export function explain(name: string, args: readonly string[]): Promise<number> 
   return runCommand(name, args, { help: HELP, ...takes }, async (options) => {
     if (!options.has("out")) {
       const explained = options.value("at") === undefined ? explainIn(options) : explainAt(options);
-      return await explained.catch((error) => throwWithCommand(error, args));
+      return await explained.catch((error) => throwWithNetwork(error, "explain", args));
     }
     for (const option of ["sender", "recipient", "as", "at"]) {
       if (options.value(option) !== undefined) {
@@ -120,13 +120,6 @@ async function explainOut(options: Arguments): Promise<number> {
 function load(options: Arguments) {
   const settings = loadSettings(configFile(options.value("config")));
   return { settings, identities: readIdentities(settings) };
-}
-
-/** Adds the command that may ask countersign serve for what is remembered; the launcher lets no explain connect. */
-function throwWithCommand(error: unknown, args: readonly string[]): never {
-  if (!(error instanceof Fail) || !(error.cause instanceof Deno.errors.NotCapable)) throw error;
-  const { kind, message, file, cause } = error;
-  throw new Fail(kind, message, { file, fix: withNetwork("explain", args), cause });
 }
 
 /** Opens a file, or standard input if no file is named. */

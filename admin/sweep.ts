@@ -6,7 +6,7 @@ import { abortOnSignal } from "../io/system/signals.ts";
 import { mailboxOf } from "../lib/settings/mailbox.ts";
 import type { Settings } from "../lib/settings/parse.ts";
 import { type Arguments, runCommand } from "./arguments.ts";
-import { withNetwork } from "./doctor/programs.ts";
+import { throwWithNetwork } from "./doctor/programs.ts";
 import { realPath } from "./files.ts";
 import { checkMaildir, shareFolder } from "./sweep/mailbox.ts";
 import { sweepMaildir, type SweepOptions } from "./sweep/pass.ts";
@@ -60,7 +60,7 @@ export function sweep(name: string, args: readonly string[]): Promise<number> {
       throw new Fail("usage", "Options --quiet and --json cannot be combined");
     }
     const stop = abortOnSignal();
-    const pass = () => sweepAll(options, paths, days, stop).catch((error) => throwWithCommand(error, args));
+    const pass = () => sweepAll(options, paths, days, stop).catch((error) => throwWithNetwork(error, "sweep", args));
     return options.has("watch") ? await watch(name, options, paths, pass, stop) : await once(name, options, pass, stop);
   });
 }
@@ -163,10 +163,3 @@ function daysIn(options: Arguments): number {
 }
 
 const absolute = (path: string): string => path.startsWith("/") ? path : `${Deno.cwd()}/${path}`;
-
-/** Adds the command that may query countersign serve; the launcher does not let sweep connect. */
-function throwWithCommand(error: unknown, args: readonly string[]): never {
-  if (!(error instanceof Fail) || !(error.cause instanceof Deno.errors.NotCapable)) throw error;
-  const { kind, message, file, cause } = error;
-  throw new Fail(kind, message, { file, fix: withNetwork("sweep", args), cause });
-}

@@ -4,8 +4,8 @@
  */
 import { decodeLatin1, encodeLatin1 } from "../lib/bytes.ts";
 import { errorText, reason } from "../lib/fail.ts";
-import { information } from "../lib/information.ts";
 import { printError } from "../io/system/log.ts";
+import { printInformation } from "../io/system/information.ts";
 import { writeOut } from "../io/system/input.ts";
 import { USUAL_LOOKUP } from "../lib/paths.ts";
 import { askDoor } from "./door.ts";
@@ -71,11 +71,7 @@ async function run(name: string): Promise<void> {
 
 if (import.meta.main) {
   const [name = "opensmtpd", argument] = Deno.args;
-  const asked = information(argument, HELP);
-  if (asked !== undefined) {
-    console.log(asked);
-    Deno.exit(0);
-  }
+  if (printInformation(argument, HELP)) Deno.exit(0);
   // smtpd has ended.
   for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) Deno.addSignalListener(signal, () => Deno.exit(0));
   try {

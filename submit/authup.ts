@@ -5,7 +5,7 @@
 import { latin1ToUtf8 } from "../lib/bytes.ts";
 import { errorText, quoteAll } from "../lib/fail.ts";
 import { checkArguments, env, plainEnv } from "../io/system/environment.ts";
-import { information } from "../lib/information.ts";
+import { printInformation } from "../io/system/information.ts";
 import { holdFailure } from "./auth/hold.ts";
 import { checkPassword } from "./checkpassword.ts";
 import { ClientGone, ClientInput, reply } from "./client.ts";
@@ -35,11 +35,7 @@ const [CANNOT_RUN, NOT_FOUND] = [126, 127];
 
 /** Runs authup. @param seconds the time limit for a login @returns the exit status */
 export async function authup(name: string, args: readonly string[], seconds = LOGIN_SECONDS): Promise<number> {
-  const asked = information(args[0], HELP);
-  if (asked !== undefined) {
-    console.log(asked);
-    return DONE;
-  }
+  if (printInformation(args[0], HELP)) return DONE;
   const given = parse(args);
   if (given === undefined) {
     say(`${name}: usage: authup [-t tries] smtp|pop3 checkpassword program`);

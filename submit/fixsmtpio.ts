@@ -4,9 +4,9 @@
  */
 import { errorText, quoteAll } from "../lib/fail.ts";
 import { checkArguments, childEnvironment, plainEnv } from "../io/system/environment.ts";
+import { printInformation } from "../io/system/information.ts";
 import { readIfPresent } from "../io/system/files.ts";
 import { printError } from "../io/system/log.ts";
-import { information } from "../lib/information.ts";
 import { controlFile, greetingName } from "./controls.ts";
 import { check } from "./fixsmtpio_check.ts";
 import type { FilterContext } from "./fixsmtpio_filter.ts";
@@ -26,11 +26,7 @@ const [FAILED, BAD_RULES] = [1, 18];
 
 /** Runs fixsmtpio. @returns the exit status */
 export async function fixsmtpio(name: string, args: readonly string[]): Promise<number> {
-  const asked = information(args[0], HELP);
-  if (asked !== undefined) {
-    console.log(asked);
-    return 0;
-  }
+  if (printInformation(args[0], HELP)) return 0;
   const file = controlFile("fixsmtpio");
   try {
     checkArguments(args);

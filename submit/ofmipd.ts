@@ -4,9 +4,9 @@
  */
 import { errorText, quote } from "../lib/fail.ts";
 import { checkArguments, env } from "../io/system/environment.ts";
+import { printInformation } from "../io/system/information.ts";
 import { printError } from "../io/system/log.ts";
 import { abortOnSignal } from "../io/system/signals.ts";
-import { information } from "../lib/information.ts";
 import { ClientGone, ClientInput, reply, SESSION_SECONDS } from "./client.ts";
 import { controlNumber, greetingName } from "./controls.ts";
 import { MailSession } from "./mail_session.ts";
@@ -22,11 +22,7 @@ Example: tcpserver 0 587 authup smtp checkpassword checknotroot ofmipd`;
 
 /** Runs ofmipd. @param seconds maximum duration of the session @returns the exit status */
 export async function ofmipd(name: string, args: readonly string[], seconds = SESSION_SECONDS): Promise<number> {
-  const asked = information(args[0], HELP);
-  if (asked !== undefined) {
-    console.log(asked);
-    return 0;
-  }
+  if (printInformation(args[0], HELP)) return 0;
   let user: User | undefined;
   try {
     checkArguments(args);

@@ -1,5 +1,5 @@
 /** Finds and runs programs for doctor. */
-import { reason } from "../../lib/fail.ts";
+import { Fail, reason } from "../../lib/fail.ts";
 import { realPath } from "../files.ts";
 import { isFile, pathInfo } from "./filesystem.ts";
 import type { Programs } from "./finding.ts";
@@ -109,6 +109,16 @@ export function withNetwork(command: string, args: readonly string[]): string {
     return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
   }).join(" ");
   return standalone ? `${line} (in a checkout)` : line;
+}
+
+/**
+ * Throws an error again. If the launcher did not permit the command to connect to countersign serve, the fix is the command
+ * that may.
+ */
+export function throwWithNetwork(error: unknown, command: string, args: readonly string[]): never {
+  if (!(error instanceof Fail) || !(error.cause instanceof Deno.errors.NotCapable)) throw error;
+  const { kind, message, file, cause } = error;
+  throw new Fail(kind, message, { file, fix: withNetwork(command, args), cause });
 }
 
 const mainModule = (): string => decodeURIComponent(new URL(Deno.mainModule).pathname);
