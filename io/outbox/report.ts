@@ -68,7 +68,7 @@ export async function report(context: OutboxContext, locked: LockedEntry, entry:
 
 /** Keeps an entry that cannot be reported. @returns what to print */
 export function keepUndelivered(context: OutboxContext, locked: LockedEntry, entry: OutboxEntry): string {
-  const place = locked.setAside("undelivered");
+  const place = locked.setAside();
   const [first] = unreported(entry);
   const to = first === undefined ? "" : ` for ${formatAddress(first.address)}`;
   const what = entry.report ? "report" : "message";

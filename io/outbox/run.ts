@@ -2,7 +2,7 @@
  * Runs the outbox: attempts entries that are due, the oldest first. Each account has its own workers, so that a server
  * that does not respond delays only its own mail, and several runners share the work through locks on the entries.
  */
-import { errorText, Fail } from "../../lib/fail.ts";
+import { errorText, Fail, provesMissing } from "../../lib/fail.ts";
 import { isDue } from "../../outgoing/outbox/progress.ts";
 import { checkLauncher } from "../transport/commit.ts";
 import { daily } from "../state/daily.ts";
@@ -10,7 +10,7 @@ import { after } from "../system/timer.ts";
 import type { OutboxContext } from "./context.ts";
 import { deliver } from "./deliver.ts";
 import { isPaused } from "./pause.ts";
-import { cleanOutbox, type Listed, listEntries, lockEntry, setDamagedAside } from "./store.ts";
+import { cleanOutbox, type Listed, listEntries, lockEntry, moveAside } from "./store.ts";
 import { tell, tellOnce } from "./tell.ts";
 
 /** Sessions at once: for one account, and in all. */
@@ -132,12 +132,15 @@ class Run {
   }
 
   async #setAside({ id, damage }: Listed): Promise<void> {
+    const what = "An entry of the outbox is damaged and is not sent";
+    let place: string;
     try {
-      const place = setDamagedAside(this.context.outbox, id);
-      await tell(this.context, `An entry of the outbox is damaged and is not sent: ${damage}: ${place}`);
-    } catch {
-      // Another runner moved it first, or the next run reports it.
+      place = moveAside(this.context.outbox, id, "damaged");
+    } catch (error) {
+      if (error instanceof Fail && provesMissing(error.cause)) return; // another runner moved it first
+      return await tellOnce(this.context, "damaged", `${what}: ${damage}: ${id}: ${errorText(error)}`);
     }
+    await tell(this.context, `${what}: ${damage}: ${place}`);
   }
 }
 

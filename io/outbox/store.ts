@@ -13,7 +13,7 @@ import type { Message } from "../../lib/message.ts";
 import { base32, utf8 } from "../../lib/bytes.ts";
 import { type OutboxEntry, parseEntry, printEntry } from "../../outgoing/outbox/entry.ts";
 import { readInput } from "../system/input.ts";
-import { syncFolder, tryRemove, writeAll } from "../system/files.ts";
+import { isMissing, syncFolder, tryRemove, writeAll } from "../system/files.ts";
 import { checkLauncher } from "../transport/commit.ts";
 import { Rejected } from "../transport/rejected.ts";
 import { tryLock, unlock } from "./lock.ts";
@@ -105,14 +105,9 @@ export class LockedEntry implements Disposable {
     }
   }
 
-  /** Moves it out of the queue to where it is kept. */
-  setAside(folder: "damaged" | "undelivered"): string {
-    const to = `${this.outbox}/${folder}`;
-    Deno.mkdirSync(to, { recursive: true, mode: 0o700 });
-    Deno.renameSync(this.#path, `${to}/${this.id}`);
-    this.#path = `${to}/${this.id}`;
-    syncFolder(to);
-    return this.#path;
+  /** Moves it out of the queue, because its rejection cannot be reported. @returns where it is kept @throws {Fail} `temporary` */
+  setAside(): string {
+    return this.#path = moveAside(this.outbox, this.id, "undelivered");
   }
 
   [Symbol.dispose](): void {
@@ -121,7 +116,8 @@ export class LockedEntry implements Disposable {
 }
 
 /** Writes a message to tmp, locked. It is not in the queue yet. @throws {Fail} `temporary`; errors of reading the message */
-export async function createEntry(outbox: string, { head, body }: Message, id = newId()): Promise<LockedEntry> {
+export async function createEntry(outbox: string, { head, body }: Message): Promise<LockedEntry> {
+  const id = newId();
   const path = `${outbox}/tmp/${id}`;
   let file: Deno.FsFile | undefined;
   try {
@@ -186,7 +182,7 @@ function look(outbox: string, id: string): Listed | undefined {
     if (error instanceof Fail) return { id, entry: undefined, damage: error.message };
     // Only what is certainly missing is damage. Another process may have finished the entry meanwhile.
     if (!provesMissing(error)) return { id, entry: undefined, unreadable: `Entry cannot be read: ${reason(error)}` };
-    return exists(path) ? { id, entry: undefined, damage: "A file of the entry is missing" } : undefined;
+    return isMissing(path) ? undefined : { id, entry: undefined, damage: "A file of the entry is missing" };
   }
 }
 
@@ -201,11 +197,16 @@ export function lockEntry(outbox: string, id: string): { locked: LockedEntry; en
   return undefined;
 }
 
-/** Moves a damaged entry out of the queue, so that it is reported once. It is kept. @returns where it is */
-export function setDamagedAside(outbox: string, id: string): string {
-  const to = `${outbox}/damaged`;
-  Deno.mkdirSync(to, { recursive: true, mode: 0o700 });
-  Deno.renameSync(`${outbox}/queue/${id}`, `${to}/${id}`);
+/** Moves an entry out of the queue to where it is kept. @returns where it is @throws {Fail} `temporary` */
+export function moveAside(outbox: string, id: string, folder: "damaged" | "undelivered"): string {
+  const to = `${outbox}/${folder}`;
+  try {
+    Deno.mkdirSync(to, { recursive: true, mode: 0o700 });
+    Deno.renameSync(`${outbox}/queue/${id}`, `${to}/${id}`);
+    syncFolder(to);
+  } catch (error) {
+    throw unwritable(outbox, error);
+  }
   return `${to}/${id}`;
 }
 
@@ -235,7 +236,7 @@ function newId(): string {
 function makeFolders(outbox: string): void {
   for (const name of FOLDERS) {
     const path = `${outbox}/${name}`;
-    if (exists(path)) continue;
+    if (!isMissing(path)) continue;
     Deno.mkdirSync(path, { recursive: true, mode: 0o700 });
     for (const parent of [outbox, outbox.slice(0, outbox.lastIndexOf("/"))]) syncFolder(parent);
   }
@@ -245,15 +246,6 @@ function writeSynced(path: string, text: string): void {
   using file = Deno.openSync(path, { write: true, create: true, truncate: true, mode: 0o600 });
   writeAll(file, utf8(text));
   file.syncSync();
-}
-
-function exists(path: string): boolean {
-  try {
-    Deno.lstatSync(path);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 function unwritable(outbox: string, error: unknown): Fail {

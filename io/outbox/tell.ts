@@ -37,8 +37,8 @@ export async function tell({ settings, identities, clock, print }: OutboxContext
   const now = clock();
   log(settings, { direction: "out", result: "notice", why: what });
   const { report } = settings.outbox;
-  if (report === "") return;
-  const to = identities[0]!.address;
+  const to = identities[0]?.address; // there may be none any more, after the outbox was turned off
+  if (report === "" || to === undefined) return;
   const fields = [
     field("From", `Countersign outbox <${to.local}@${to.domain}>`),
     field("To", `${to.local}@${to.domain}`),

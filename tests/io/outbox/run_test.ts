@@ -107,6 +107,28 @@ Deno.test("a message with the null sender is kept when it is rejected, because t
   assert.equal(box.names("undelivered").length, 1);
 });
 
+Deno.test("what cannot be moved aside stays in the queue, and the reason is printed", async () => {
+  await using sink = new Sink({ to: REFUSED });
+  using box = new Box("");
+  box.configure(sink.port);
+  await box.keep("ann@example.net", { sender: { address: null, scheme: "none" }, owner: undefined });
+  const damaged = await box.keep("bob@example.net");
+  Deno.truncateSync(`${box.folder}/queue/${damaged}/message`, 0);
+  for (const name of ["undelivered", "damaged"]) Deno.writeTextFileSync(`${box.folder}/${name}`, "not a folder");
+  const printed = (await box.run()).sort();
+  assert.equal(printed.length, 2, printed.join("\n"));
+  assert.match(
+    printed[0]!,
+    /^An entry of the outbox is damaged and is not sent: Message has 0 bytes.*cannot be written/,
+  );
+  assert.match(printed[1]!, /^Entry [A-Z0-9]+: \/.*\/outbox: Outbox cannot be written: /);
+  assert.equal(box.names("queue").length, 2);
+  for (const name of ["undelivered", "damaged"]) Deno.removeSync(`${box.folder}/${name}`);
+  await box.runAfter(DAY);
+  assert.deepEqual([box.names("queue"), box.names("damaged")], [[], [damaged]]);
+  assert.equal(box.names("undelivered").length, 1);
+});
+
 Deno.test("a server that accepts the message and sends no reply: sent again under the same Message-ID, and logged", async () => {
   await using sink = new Sink({ end: HANG_UP });
   using box = new Box("");
