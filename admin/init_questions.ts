@@ -5,6 +5,7 @@ import type { Settings } from "../lib/settings/parse.ts";
 import type { Arguments } from "./arguments.ts";
 import { choice } from "./option_values.ts";
 import { withPath } from "../lib/settings/mailbox.ts";
+import { serverName } from "../lib/settings/values.ts";
 import { PRESET_NAMES, programOf } from "../lib/settings/presets.ts";
 import { type Found, type Machine, presetFor } from "./machine.ts";
 
@@ -151,14 +152,15 @@ export const VIA_OPTIONS = {
 };
 
 /** Whether this is the name of a server, and not the path of a program. */
-const isServer = (text: string): boolean => /^[\w-]+(?:\.[\w-]+)+$/.test(text);
+const isServer = (text: string): boolean => /^[\w-]+(?:\.[\w-]+)+(?::\d+)?$/.test(text);
 
 /** @param known the server, if it is known already */
 function smarthost(options: Arguments, path: (text: string) => string, askOrDefault: Ask, known?: string): Smarthost {
-  const host = known ?? options.value("host") ??
-    askOrDefault("Submission server, such as smtp.example.org", "", checkHost);
-  checkHost(host);
-  const port = options.value("port") ?? "0";
+  const server = known ?? options.value("host") ??
+    askOrDefault("Submission server, such as smtp.example.org", "", checkServer);
+  checkServer(server);
+  const { host, port: itsPort } = withPort(server);
+  const port = options.value("port") ?? itsPort ?? "0";
   if (!/^\d{1,5}$/.test(port)) throw new Fail("usage", `Option --port is ${quote(port)}, not a number`);
   // Port 587 uses STARTTLS (RFC 8314 section 3.3).
   const usual = port === "587" ? "starttls" : "tls";
@@ -175,8 +177,15 @@ function smarthost(options: Arguments, path: (text: string) => string, askOrDefa
 
 const PASSWORD = "~/.config/countersign/password";
 
-function checkHost(text: string): void {
+function checkServer(text: string): void {
   if (text === "") throw new Fail("usage", "No server given", { fix: "give --host" });
+  inUsage(() => serverName(withPort(text).host));
+}
+
+/** Splits NAME:PORT, as providers write it. An IPv6 address has more colons. */
+function withPort(text: string): { host: string; port?: string } {
+  const [, host, port] = /^([^:]*):(\d{1,5})$/.exec(text) ?? [];
+  return host === undefined || port === undefined ? { host: text } : { host, port };
 }
 
 const split = (text: string): string[] => text.split(/\s+/).filter((word) => word !== "");

@@ -1,7 +1,7 @@
 /** The questions of `countersign init`: at most five, whatever the machine is like. */
 import assert from "node:assert/strict";
 import { readArguments } from "../../admin/arguments.ts";
-import { type Answers, answers } from "../../admin/init_questions.ts";
+import { type Answers, answers, type Smarthost } from "../../admin/init_questions.ts";
 import type { Found, Machine } from "../../admin/machine.ts";
 
 const HOME = "/home/greg";
@@ -27,7 +27,7 @@ const POSTFIX = { preset: "postfix", program: "/usr/sbin/sendmail" };
 function run(found: Partial<Found>, typed: Record<string, string> = {}, args: string[] = []) {
   const asked: string[] = [];
   const options = readArguments(args, {
-    values: ["address", "via", "host", "maildir", "inbox"],
+    values: ["address", "via", "host", "port", "maildir", "inbox"],
     flags: ["challenges"],
   });
   const result = answers(options, { ...FOUND, ...found }, machine, HOME, (question, fallback, check) => {
@@ -38,6 +38,14 @@ function run(found: Partial<Found>, typed: Record<string, string> = {}, args: st
   });
   return { asked, result };
 }
+
+/** The server of the answers below. */
+const smtp = (other: Partial<Smarthost>): Smarthost => ({
+  ...{ host: "smtp.example.org", port: 0, security: "tls", ca: "", user: "greg" },
+  ...{ password_file: `${HOME}/.config/countersign/password`, ...other },
+});
+
+const viaSmtp = (host: string, ...more: string[]): string[] => ["--via", "smtp", "--host", host, ...more];
 
 /** [what, what was found, what is typed, arguments, the number of questions, what the answers contain] */
 const rows: [string, Partial<Found>, Record<string, string>, string[], number, Partial<Answers>][] = [
@@ -84,6 +92,15 @@ const rows: [string, Partial<Found>, Record<string, string>, string[], number, P
   ],
   ["a server", {}, { Login: "greg" }, ["--via", "smtp", "--host", "smtp.example.org"], 4, { spam: FOUND.spam }],
   ["a server that is asked for", {}, { Submission: "smtp.example.org", Login: "greg" }, ["--via", "smtp"], 5, {}],
+  ["a server with its port", {}, { Submission: "smtp.example.org:587", Login: "greg" }, ["--via", "smtp"], 5, {
+    transport: { smtp: smtp({ port: 587, security: "starttls" }) },
+  }],
+  ["the option for the port counts", {}, { Login: "greg" }, viaSmtp("smtp.example.org:587", "--port", "2465"), 4, {
+    transport: { smtp: smtp({ port: 2465 }) },
+  }],
+  ["no program, but a server with its port", {}, { "sends your mail": "smtp.example.org:465", Login: "greg" }, [], 5, {
+    transport: { smtp: smtp({ port: 465 }) },
+  }],
   ["a maildir for trying it out", {}, {}, ["--via", "maildir"], 4, { transport: { maildir: `${HOME}/out` } }],
 ];
 for (const [what, found, typed, args, count, expected] of rows) {
@@ -104,6 +121,14 @@ Deno.test("the default is the mbox of Postfix if the hook can lock it", () => {
     const exists = (path: string) => lockers.includes(path);
     const { inbox } = answers(readArguments([], {}), found, { ...machine, exists }, HOME);
     assert.equal(inbox, lockers.length === 2 ? "mbox:/var/mail/greg" : `${HOME}/Maildir`);
+  }
+});
+
+Deno.test("a server that is not a host name is asked for again", () => {
+  for (
+    const wrong of ["https://smtp.example.org", "smtp.example.org:", "smtp.example.org 587", "greg@example.org", ":587"]
+  ) {
+    assert.throws(() => run({}, { Submission: wrong }, ["--via", "smtp"]), { kind: "usage" }, wrong);
   }
 });
 
