@@ -132,8 +132,15 @@ function parseToml(text: string, { file }: ConfigSource): Record<string, unknown
     if (!(error instanceof TomlError)) throw error;
     // The first line of the message is followed by an excerpt of the file.
     const [what] = error.message.split("\n");
-    throw new Fail("config", what!, { file, line: error.line, cause: error });
+    throw new Fail("config", what!, { file, line: error.line, fix: tableFix(text, error.line), cause: error });
   }
+}
+
+/** Returns the fix for a table that is repeated on this line, as when a snippet was pasted below it; else undefined. */
+function tableFix(text: string, line: number): string | undefined {
+  const tables = text.split("\n", line).map((one) => /^\s*\[([\w.-]+)\]\s*(?:#|$)/.exec(one)?.[1]);
+  const last = tables[line - 1];
+  return last !== undefined && tables.indexOf(last) < line - 1 ? `move its settings to the other [${last}]` : undefined;
 }
 
 /** The error for settings without an identity, where one is needed, and its fix. */

@@ -468,6 +468,13 @@ Deno.test("A TOML syntax error is reported on one line with its line number, wit
   }
 });
 
+Deno.test("A snippet that repeats a table: the fix says where its settings belong", () => {
+  const repeated = /^5: Invalid TOML document: .*: move its settings to the other \[incoming\]$/;
+  bad(`${IDENTITY}[incoming]\ngrace = 0\n[incoming] # pasted\nspam = "/s"\n`, repeated);
+  bad("[incoming]\ngrace = 0\n\n\n[incoming]\r\nspam = '/s'\n", repeated);
+  bad("[incoming]\n[srs]\n[srs\n", /^3: Invalid TOML document: [^:]*$/);
+});
+
 Deno.test("Contradictory or incomplete combinations of settings are reported", () => {
   bad("", "1: No identity is configured: add [[identity]] with one of your addresses");
   bad("identity = []\n", /^1: No identity is configured: /);
