@@ -16,7 +16,7 @@ function laptop(host: MailHost, more: Record<string, string> = {}): Laptop {
   const rc = Deno.readTextFileSync(`${ROOT}/contrib/mbsync/mbsyncrc`);
   const server = `Host 127.0.0.1\nPort ${host.ports.imap}\nAuthMechs LOGIN`;
   const changes = { "Host imap.example.org": server, "SSLType IMAPS": "SSLType None", ...more };
-  home.write(".config/countersign/imap-password", `${PASSWORD}\n`, 0o600);
+  home.write(".config/countersign/password", `${PASSWORD}\n`, 0o600);
   home.write(
     ".mbsyncrc",
     Object.entries(changes).reduce((text, [from, to]) => {
@@ -101,7 +101,7 @@ test("an error of mbsync is reported, and what it fetched before is judged", asy
   await using host = await MailHost.start();
   using home = laptop(host);
   home.put("new/1.x", forged());
-  home.write(".config/countersign/imap-password", "wrong\n", 0o600);
+  home.write(".config/countersign/password", "wrong\n", 0o600);
   const ran = await home.run([`${home.path}/bin/fetch`]);
   assert.notEqual(ran.code, 0);
   assert.deepEqual([home.names(), home.names("Mail/Spam")], [[], ["new/1.x"]]);
