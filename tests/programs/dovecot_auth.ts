@@ -6,8 +6,16 @@ export class DovecotAuth {
   readonly folder = Deno.makeTempDirSync({ prefix: "countersign-dovecot-" });
   #master: Deno.ChildProcess | undefined;
 
-  /** @param socket where Postfix asks; @param users names and passwords */
-  static async start(socket: string, users: Record<string, string>): Promise<DovecotAuth> {
+  /**
+   * @param socket where clients ask
+   * @param users names and passwords
+   * @param service the settings of the socket
+   */
+  static async start(
+    socket: string,
+    users: Record<string, string>,
+    service = `service auth {\n  unix_listener ${socket} {\n    mode = 0666\n  }\n}\n`,
+  ): Promise<DovecotAuth> {
     const one = new DovecotAuth();
     const { folder } = one;
     Deno.chmodSync(folder, 0o755);
@@ -25,12 +33,7 @@ passdb {
   driver = passwd-file
   args = ${folder}/users
 }
-service auth {
-  unix_listener ${socket} {
-    mode = 0666
-  }
-}
-`,
+${service}`,
     );
     one.#master = new Deno.Command("dovecot", {
       args: ["-F", "-c", `${folder}/dovecot.conf`],

@@ -4,6 +4,7 @@ import { letter, OutboxHome } from "../outbox_home.ts";
 import { fieldOf, ROOT } from "../rig.ts";
 import { deadPort, LATER, Sink } from "../smtp_sink.ts";
 import { need } from "./need.ts";
+import { until } from "./postfix.ts";
 
 const OK = { code: 0, stdout: "", stderr: "" };
 const mutt = await need("mutt");
@@ -71,6 +72,21 @@ msmtp("msmtp behind the outbox: offline and 4xx are kept, and sent once later", 
     "<2@example.org>",
   ]);
   assert.deepEqual(home.names("queue"), []);
+});
+
+Deno.test("NetworkManager's dispatcher sends at once when the network is up, and does not wait", async () => {
+  using home = new OutboxHome();
+  const script = Deno.readTextFileSync(`${ROOT}/contrib/outbox/dispatcher`);
+  assert.ok(script.includes(" /usr/local/bin/countersign "));
+  const dispatcher = home.write("dispatcher", script, 0o755);
+  home.write("ran", "");
+  home.write("bin/runuser", `#!/bin/sh\nexec >&- 2>&-\nsleep 0.2; echo "$*" >>'${home.path}/ran'\n`, 0o755);
+  for (const [action, runs] of [["down", 0], ["up", 1], ["vpn-up", 2], ["hostname", 2]] as const) {
+    const ran = await home.run([dispatcher, "eth0", action], "", { PATH: `${home.path}/bin:/usr/bin:/bin` });
+    assert.deepEqual(ran, OK, action);
+    const lines = Array(runs).fill("-u greg -- /usr/local/bin/countersign outbox flush\n").join("");
+    await until(action, () => home.read("ran") === lines);
+  }
 });
 
 systemd("systemd accepts the units of contrib/outbox and contrib/report", async () => {

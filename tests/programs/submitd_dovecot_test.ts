@@ -1,6 +1,6 @@
 /** submitd between the real Dovecot, which checks passwords, and the real Postfix, which delivers. */
 import assert from "node:assert/strict";
-import { fieldOf } from "../rig.ts";
+import { fieldOf, ROOT } from "../rig.ts";
 import { MAIL, RawSmtp } from "../submit/raw_smtp.ts";
 import { SubmitdHome } from "../submit/submitd_home.ts";
 import { DovecotAuth } from "./dovecot_auth.ts";
@@ -21,8 +21,13 @@ test("Dovecot: right, wrong, unknown, many at once, away", async () => {
   Deno.chmodSync(one.home.path, 0o755);
   const settings = one.settings();
   one.server.reload({ ...settings, submit: { ...settings.submit, auth: `dovecot:${socket}` } });
+  const contrib = (name: string) => Deno.readTextFileSync(`${ROOT}/contrib/submitd/${name}`);
+  const [, name] = /^auth = "dovecot:\/run\/dovecot\/(.*)"$/m.exec(contrib("config.toml"))!;
+  // Dovecot does not start if there is no such group.
+  const service = contrib("dovecot.conf").replace(` ${name} `, ` ${socket} `).replace(/^ *group = .*\n/m, "");
+  assert.ok(service.includes(socket), "both files of contrib name the same socket");
   {
-    await using _ = await DovecotAuth.start(socket, { greg: "secret", root: "secret" });
+    await using _ = await DovecotAuth.start(socket, { greg: "secret", root: "secret" }, service);
     const rows = [["greg", "secret", /^235 /], ["greg", "wrong", /^535 /], ["nobody", "secret", /^535 /]] as const;
     const all = [...rows, ["root", "secret", /^535 /] as const, ...rows, rows[0], rows[0], rows[0]];
     await Promise.all(all.map(async ([user, password, reply]) => {

@@ -1,6 +1,6 @@
-/** The filter of contrib/fail2ban with the real fail2ban-regex. */
+/** The filter and the jail of contrib/fail2ban with the real fail2ban. */
 import assert from "node:assert/strict";
-import { ROOT } from "../rig.ts";
+import { Home, ROOT } from "../rig.ts";
 import { RawSmtp } from "../submit/raw_smtp.ts";
 import { SubmitdHome } from "../submit/submitd_home.ts";
 import { need } from "./need.ts";
@@ -42,4 +42,29 @@ test("fail2ban-regex finds each failed login of submitd, and no address of a log
   const { code, stdout, stderr } = await one.home.run(["fail2ban-regex", "--out", "ip", log, filter]);
   assert.equal(code, 0, stderr);
   assert.deepEqual(stdout.trim().split("\n"), lines.map(() => "127.0.0.1"), stdout);
+});
+
+test("fail2ban accepts the jail, which reads the journal of the service and bans from its ports", async () => {
+  using home = new Home();
+  const run = async (argv: string[]) => {
+    const ran = await home.run(argv);
+    assert.equal(ran.code, 0, ran.stderr);
+    return ran.stdout;
+  };
+  await run(["cp", "-r", "/etc/fail2ban", `${home.path}/etc`]);
+  await run(["find", `${home.path}/etc/jail.d`, "-type", "f", "-delete"]);
+  for (const [name, to] of [["countersign.conf", "filter.d"], ["jail.conf", "jail.d"]] as const) {
+    home.write(`etc/${to}/countersign.conf`, Deno.readTextFileSync(`${ROOT}/contrib/fail2ban/${name}`));
+  }
+  const dumped = await run(["fail2ban-client", "-c", `${home.path}/etc`, "-d"]);
+  for (
+    const part of [
+      "['add', 'countersign', 'systemd']",
+      "['set', 'countersign', 'addjournalmatch', 'SYSLOG_IDENTIFIER=countersign']",
+      "['port', 'submission,submissions,pop3s']",
+      "['start', 'countersign']",
+    ]
+  ) {
+    assert.ok(dumped.includes(part), `${part} is missing in ${dumped}`);
+  }
 });
