@@ -19,7 +19,7 @@ case $name:$caller in qmail-inject:* | *:condredirect) soft=111 ;; esac
 later() { echo "$name: $1" >&2; exit "$soft"; }
 trusted() { [ -O "$1" ] || { set -- $(ls -lnL -- "$1" 2>/dev/null) && [ "${3-}" = 0 ]; }; } # the user's or root's?
 { command exec 9<&0; } 2>/dev/null || { [ "$program$soft" != shim75 ] || soft=74; later "standard input is closed"; }
-[ -n "${PWD-}" ] || later "the working directory does not exist"
+[ -n "${PWD-}" ] || later "the working directory does not exist"; [ -x . ] || cd / # Deno starts no program there
 case $maildir in *,*) later "$maildir contains a comma, which a permission cannot express" ;; esac
 # Debian's system cron sets no HOME. Deno looks for .npmrc in HOME, and fails if it is not a folder.
 [ -n "${HOME-}" ] || { line=$(getent passwd "$(id -u)" 2>/dev/null) && line=${line%:*} && export HOME="${line##*:}"; }

@@ -1,6 +1,6 @@
 /** The launchers and their programs in a broken environment: no message is lost or sent incompletely. */
 import assert from "node:assert/strict";
-import { checkoutStart, PROGRAMS, stubText } from "../build/install/launcher.ts";
+import { checkoutStart, launcherText, PROGRAMS, stubText } from "../build/install/launcher.ts";
 import { fieldOf, Home, isFile, oneLine, type Ran, ROOT } from "./rig.ts";
 
 const HEAD = "From: greg@example.org\nTo: ann@example.net\nSubject: Hello\nMessage-ID: <1@example.org>\n\n";
@@ -340,6 +340,21 @@ Deno.test("the hook delivers with standard output and error closed", async () =>
   const ran = await home.run(argv, MAIL, { SENDER: "ann@example.net", EXT: "", HOST: "example.org" });
   assert.equal(ran.code, 99);
   assert.equal(home.mails("Maildir").length, 1);
+});
+
+// As after `su greg -c mutt` in /root. Deno starts no program there, not even with an absolute path.
+Deno.test({ name: "in a folder that the user may not enter, Deno is started in /", ignore: !root }, async () => {
+  using home = new Home();
+  Deno.chmodSync(home.path, 0o755);
+  const [deno, entry] = [home.write("tools/deno", "#!/bin/sh\npwd\n", 0o755), home.write("entry", "nothing\n")];
+  const start = { program: "the shim", rights: "shim", deno, entry, flags: "", cache: "" } as const;
+  const launcher = home.write("tools/shim", launcherText(start), 0o755);
+  Deno.mkdirSync(`${home.path}/closed`, { mode: 0o700 });
+  const as = "setpriv --reuid=12345 --regid=12345 --clear-groups";
+  for (const [folder, expected] of [["closed", "/"], ["tools", `${home.path}/tools`]] as const) {
+    const ran = await home.run(["/bin/sh", "-c", `cd ${folder} && exec ${as} "$0"`, launcher], MAIL);
+    assert.deepEqual(ran, { code: 0, stdout: `${expected}\n`, stderr: "" });
+  }
 });
 
 // Standard input that cannot be read: a folder, and a file opened for writing only.
