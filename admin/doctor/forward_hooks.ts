@@ -1,15 +1,19 @@
 /**
- * Checks that hooks in ~/.forward can open the socket `lookup`. Postfix runs them as the user but without the user's
- * additional groups, so that the socket may work for doctor, and for the user's shim, but not for the hook.
+ * Checks that hooks in ~/.forward and dot-qmail files can open the socket `lookup`. Postfix and qmail-lspawn run them as
+ * the user but without the user's additional groups, so that the socket may work for doctor, and for the user's shim, but
+ * not for the hook.
  */
 import { type Account, accounts, whyDenied } from "./access.ts";
 import { isFile, textFile } from "./filesystem.ts";
 import type { Finding } from "./finding.ts";
 import { hookCall } from "./hook_call.ts";
 
-/** The number of accounts whose ~/.forward is read. */
+/** The number of accounts whose files are read. */
 const MAX_ACCOUNTS = 10_000;
 const SITE_SETTINGS = "/etc/countersign/config.toml";
+/** Where qmail gives a user another group. */
+const ASSIGNED = "/var/qmail/users/assign";
+const FILES = [".forward", ".qmail", ".qmail-srs-default"];
 const GETFACL = "/usr/bin/getfacl";
 
 /**
@@ -22,26 +26,43 @@ export function checkForwardHooks(
   socket: string,
   settings: string,
   users: readonly Account[] = accounts(),
+  assigned = ASSIGNED,
 ): Finding[] {
   const found: Finding[] = [];
   const own = Deno.uid();
   for (const { name, uid, gid, home } of users.slice(0, MAX_ACCOUNTS)) {
     if (uid === 0 || own !== 0 && uid !== own) continue;
-    const file = `${home}/.forward`;
-    const line = hookLine(textFile(file)?.text ?? "", settings, `${home}/.config/countersign/config.toml`);
-    if (line === 0) continue;
-    const denied = whyDenied(socket, uid, new Set([gid]), 2, "the socket");
-    if (denied === undefined || isAllowedByAcl(socket, uid, gid)) continue;
+    const ownSettings = `${home}/.config/countersign/config.toml`;
+    const calls = FILES.map((file) => {
+      return {
+        file: `${home}/${file}`,
+        line: hookLine(textFile(`${home}/${file}`)?.text ?? "", settings, ownSettings),
+      };
+    });
+    const where = calls.find(({ line }) => line > 0);
+    if (where === undefined) continue;
+    const qmail = !where.file.endsWith("/.forward");
+    const group = qmail ? assignedGroup(name, assigned) ?? gid : gid;
+    const denied = whyDenied(socket, uid, new Set([group]), 2, "the socket");
+    if (denied === undefined || isAllowedByAcl(socket, uid, group)) continue;
     found.push({
       id: "serve-lookup-denied",
       what: `The hook of ${name} cannot open the socket lookup: ${denied}`,
-      where: { file, line },
-      why: "Postfix runs the hook without the additional groups of its user, so it defers mail that it cannot " +
-        "decide about.",
-      fix: `setfacl -m u:${name}:rw ${socket} after each start, or use pipe(8) with user=${name}:GROUP`,
+      where,
+      why:
+        `${qmail ? "qmail-lspawn" : "Postfix"} runs the hook without the additional groups of its user, so it defers ` +
+        "mail that it cannot decide about.",
+      fix: `setfacl -m u:${name}:rw ${socket} after each start, or ` +
+        (qmail ? `lines for ${name} with its group in ${ASSIGNED}` : `use pipe(8) with user=${name}:GROUP`),
     });
   }
   return found;
+}
+
+/** Returns the group of a user's deliveries by qmail-users(5); undefined if it is that in /etc/passwd. */
+function assignedGroup(name: string, path: string): number | undefined {
+  const line = (textFile(path)?.text ?? "").split("\n").find((one) => one.startsWith(`=${name}:`));
+  return line === undefined ? undefined : Number(line.split(":")[3]);
 }
 
 /** Returns the line that runs the hook with these settings; 0 if there is none. */

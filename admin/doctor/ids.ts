@@ -206,6 +206,7 @@ export const FINDING_IDS = {
   "serve-key-unreadable": "The user of serve cannot read a key file",
   "serve-lookup-denied": "The hook of a user cannot open the socket lookup",
   "serve-map-forwarding": "The maps for forwarding do not work",
+  "serve-not-shared": "serve does not share its state with shims and hooks",
   "serve-other-settings": "serve runs with different settings",
   "serve-policy-passes": "The policy service accepts a forged address",
   "serve-socket-missing": "A socket of serve does not exist",

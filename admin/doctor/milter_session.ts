@@ -28,6 +28,8 @@ export interface Answers {
   readonly recipient?: string;
   /** A host that has not reported to Redis that it remembers sent mail. */
   readonly silent?: string;
+  /** Whether the state is shared, so that shims and hooks can use the socket `lookup`. */
+  readonly shared?: boolean;
 }
 
 /** The options that Postfix offers: version 6, every action and every step. */
@@ -70,7 +72,7 @@ async function askStatus(connection: Deno.Conn): Promise<Answers> {
   const answer = JSON.parse(new TextDecoder().decode(concat(...parts)));
   if (answer.error !== undefined) throw new Error(String(answer.error));
   if (!("store" in answer)) throw new Error("it is not the socket of this role");
-  return typeof answer.silent === "string" ? { silent: answer.silent } : {};
+  return { shared: answer.store !== null, ...typeof answer.silent === "string" && { silent: answer.silent } };
 }
 
 async function quit(connection: Deno.Conn): Promise<Answers> {

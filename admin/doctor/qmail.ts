@@ -77,17 +77,17 @@ function checkHooked({ file, text, mode }: TextFile, context: QmailContext): Fin
       "qmail-file-writable",
       "The file is world-writable",
       undefined,
-      "qmail-local then ignores it, and all mail stays queued.",
+      "qmail-local then delivers nothing, and all mail stays queued.",
       `chmod o-w ${file}`,
     );
   }
-  if (mode !== undefined && (mode & 0o111) !== 0) {
+  if (mode !== undefined && (mode & 0o100) !== 0) {
     add(
       "qmail-file-executable",
-      "The file is executable",
+      "The file is executable by its owner",
       undefined,
       "qmail-local then runs no program from it, and all mail stays queued.",
-      `chmod a-x ${file}`,
+      `chmod u-x ${file}`,
     );
   }
   const live = lines.filter(({ line }) => line.trim() !== "" && !line.startsWith("#"));

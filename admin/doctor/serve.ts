@@ -43,9 +43,9 @@ const CHECKED: readonly CheckedSocket[] = ["door", "sign", "lookup"];
 const pathOf = (name: CheckedSocket, settings: Settings): string =>
   name === "lookup" ? lookupSocket(settings) : `${settings.serve.socket_folder}/${name}`;
 
-/** Returns whether sockets for a Postfix without milters exist. systemd opens only those that a site enables. */
-const hasMaps = ({ serve: { socket_folder: folder } }: Settings): boolean =>
-  ["policy", "map"].some((name) => socketInfo(`${folder}/${name}`)?.isSocket);
+/** Returns whether sockets for a mail server without milters exist. systemd opens only those that a site enables. */
+const hasOthers = ({ serve: { socket_folder: folder } }: Settings): boolean =>
+  ["policy", "map", "lookup"].some((name) => socketInfo(`${folder}/${name}`)?.isSocket);
 
 /** Opens a session on each socket. The session with the door also tests an address with an invalid hash. */
 async function checkSockets({ findings, notes, now }: DoctorContext, settings: Settings): Promise<void> {
@@ -57,7 +57,7 @@ async function checkSockets({ findings, notes, now }: DoctorContext, settings: S
       void findings.push({ id, what, where: { file: path }, why, fix });
     const info = socketInfo(path);
     if (info === undefined) {
-      if (name === "lookup" ? !asksLookup(settings) : hasMaps(settings)) continue; // only some sites use it
+      if (name === "lookup" ? !asksLookup(settings) : hasOthers(settings)) continue; // only some sites use it
       const why = name === "lookup"
         ? LOOKUP_EFFECT
         : name === "door"
@@ -82,7 +82,12 @@ async function checkSockets({ findings, notes, now }: DoctorContext, settings: S
       add("serve-socket-open", `The socket ${name} is world-writable`, why, `chmod 660 ${path}`);
     }
     try {
-      const { silent } = await openSession(path, name);
+      const { silent, shared } = await openSession(path, name);
+      if (shared === false && asksLookup(settings)) {
+        const what = "countersign serve does not share its state";
+        const fix = "Set state.lookup in the settings of countersign serve, run countersign sandbox, and restart it";
+        add("serve-not-shared", what, LOOKUP_EFFECT, fix);
+      }
       if (silent !== undefined) {
         add(
           "serve-host-silent",

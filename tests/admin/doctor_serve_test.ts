@@ -90,6 +90,10 @@ Deno.test("the socket for look-ups is asked whether its store can be used", asyn
   const broken = await serve({ loaded, store: { kind: "redis", store } });
   assert.deepEqual((await checked(home)).ids, ["serve-socket-silent"]);
   await broken.close(0);
+  // The service has other settings, without state.lookup.
+  const unshared = await serve({ loaded, store: undefined });
+  assert.deepEqual((await checked(home)).ids, ["serve-not-shared"]);
+  await unshared.close(0);
   // A user who only asks has no other sockets.
   home.write("site.toml", home.read("site.toml").replace(/^socket_folder.*$/m, ""));
   assert.deepEqual((await checked(home)).ids, ["serve-socket-missing"]);
@@ -97,6 +101,16 @@ Deno.test("the socket for look-ups is asked whether its store can be used", asyn
   const milter = new SocketServer(listener, milterSessions(doorRole(home.engine)), () => {});
   assert.deepEqual((await checked(home)).ids, ["serve-socket-silent"]);
   await milter.close(0);
+});
+
+Deno.test("systemd opens only the socket lookup, for a mail server without milters", async () => {
+  using home = new EngineHome();
+  Deno.mkdirSync(`${home.path}/sockets`);
+  const loaded = () => home.engine.loaded;
+  const listener = await listenAt(`${home.path}/sockets/lookup`);
+  const server = new SocketServer(listener, lookups({ loaded, store: undefined }), () => {});
+  assert.deepEqual((await checked(home)).ids, []);
+  await server.close(0);
 });
 
 Deno.test("sockets that are missing, stale, open to all, or of another role", async () => {
@@ -179,7 +193,7 @@ Deno.test("which files another user may read", { ignore: Deno.uid() !== 0 }, () 
 });
 
 Deno.test(
-  "hooks in .forward must open the socket without additional groups",
+  "hooks in .forward and dot-qmail files must open the socket without additional groups",
   { ignore: Deno.uid() !== 0 },
   () => {
     using home = new EngineHome();
@@ -199,6 +213,16 @@ Deno.test(
       "2 The hook of ann cannot open the socket lookup: mode 0660 of the socket, owner 8, group 8",
     ]);
     assert.deepEqual(check(account("ann", 4901, 8), account("ann", 8, 4901), account("ann", 0, 0)), []);
+    home.write(
+      "joe/.qmail-srs-default",
+      `|/usr/local/lib/countersign/hooks/incoming --config ${settings}\n./Maildir/\n`,
+    );
+    const joe = [account("joe", 4904, 4904)];
+    const assigned = home.write("assign", "=joey:joe:4904:4904:/home/joe:::\n.\n");
+    const [found] = checkForwardHooks(socket, settings, joe, assigned);
+    assert.match(`${found!.where.line} ${found!.why}`, /^1 qmail-lspawn runs the hook without the additional groups/);
+    home.write("assign", "=joe:joe:4904:8:/home/joe:::\n+joe-:joe:4904:8:/home/joe:-::\n.\n");
+    assert.deepEqual(checkForwardHooks(socket, settings, joe, assigned), []);
     Deno.chmodSync(`${home.path}/run`, 0o750);
     assert.match(check(account("ann", 8, 8))[0]!, /: mode 0750 of .*\/run, owner 0, group 0$/);
     const site = { ...loadSettings(home.source), state: { redis: "", lookup: socket } } as unknown as Settings;
