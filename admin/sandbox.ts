@@ -79,8 +79,8 @@ export function writeSandbox(settings: Settings, source: ConfigSource, changed: 
     const made = createAtomically(path, text);
     if (!made) return false;
     // Whoever may read the settings must be able to read what belongs to them, such as the group of a service.
-    if (Deno.statSync(path).gid !== gid) Deno.chownSync(path, null, gid);
-    Deno.chmodSync(path, mode! & 0o644);
+    const shared = Deno.statSync(path).gid === gid || giveTo(gid!, path);
+    Deno.chmodSync(path, mode! & (shared ? 0o644 : 0o604));
     return true;
   };
   create(settings.plain_lists, LISTS);
@@ -97,6 +97,17 @@ export function writeSandbox(settings: Settings, source: ConfigSource, changed: 
   }
   removeIfPresent(formerSandboxFile(source.file));
   return path;
+}
+
+/** Changes the group of a file. @returns false if the user is not a member of the group, and therefore may not */
+function giveTo(gid: number, path: string): boolean {
+  try {
+    Deno.chownSync(path, null, gid);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.PermissionDenied) return false;
+    throw error;
+  }
 }
 
 function remove(paths: readonly string[]): void {

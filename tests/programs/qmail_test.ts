@@ -301,6 +301,21 @@ Deno.test("qmail: a dot-qmail file that the hook cannot read, as a user who is n
   }
 });
 
+Deno.test("qmail: ~alias writes the sandbox file of settings whose group it does not belong to", {
+  ignore: Deno.uid() !== 0,
+}, async () => {
+  using installed = await Installed.make();
+  const { home, prefix } = installed;
+  await home.run(["chown", "-R", "65534:0", home.path]);
+  for (const name of ["config.sandbox", "plain-lists"]) {
+    await home.run(["rm", "-f", `.config/countersign/${name}`]);
+  }
+  const as = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
+  const ran = await home.run([...as, `${prefix}/bin/countersign`, "sandbox"]);
+  assert.deepEqual([ran.code, ran.stderr], [0, ""]);
+  assert.notEqual(home.read(".config/countersign/config.sandbox"), "");
+});
+
 Deno.test("qmail: a dot-qmail file that the sandbox cannot permit", async () => {
   using home = qmailHome("", { ".qmail-a,b": ALONE, ".qmail-a": `${ALONE}./Maildir/\n` });
   const toExtension = (ext: string) => qmailLocal(home, { sender: FRIEND, ext, host: "example.org" }, ORDINARY);
