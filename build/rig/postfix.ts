@@ -66,8 +66,8 @@ export class Postfix {
     Deno.chmodSync(folder, 0o755);
     for (const name of ["etc", "queue", "data"]) Deno.mkdirSync(`${folder}/${name}`);
     await run(["chown", "postfix", `${folder}/data`]);
-    Deno.writeTextFileSync(
-      `${this.config}/main.cf`,
+    writeMain(
+      this.config,
       `compatibility_level = 3.6
 queue_directory = ${folder}/queue
 data_directory = ${folder}/data
@@ -143,6 +143,17 @@ ${main}
     await this.stop();
     Deno.removeSync(this.folder, { recursive: true });
   }
+}
+
+/**
+ * Writes main.cf with a time in the past: each program of Postfix waits until the file has not been changed for more than
+ * a second, in case it is still being written.
+ */
+export function writeMain(folder: string, text: string): void {
+  const path = `${folder}/main.cf`;
+  Deno.writeTextFileSync(path, text);
+  const before = new Date(Date.now() - 60_000);
+  Deno.utimeSync(path, before, before);
 }
 
 async function run(argv: string[]): Promise<void> {

@@ -8,7 +8,7 @@ import { run } from "../../admin/doctor/programs.ts";
 import type { Finding } from "../../admin/doctor/finding.ts";
 import { assertComplete } from "../admin/findings.ts";
 import { Home, ROOT, SECRET } from "../rig.ts";
-import { needPostfix, Postfix, until } from "./postfix.ts";
+import { needPostfix, Postfix, until, writeMain } from "./postfix.ts";
 import { plainSnippet, srs } from "./site.ts";
 import { Client } from "./smtp_session.ts";
 
@@ -110,7 +110,7 @@ test("bounces that Postfix refuses, or passes to another service than the hook",
   });
   for (const [name, moreMain, moreMaster, reply, ids] of BOUNCES) {
     await t.step(name, async () => {
-      Deno.writeTextFileSync(files[0], `${main.replace(/^local_recipient_maps.*\n/m, "")}${MAIN}${moreMain}`);
+      writeMain(postfix.config, `${main.replace(/^local_recipient_maps.*\n/m, "")}${MAIN}${moreMain}`);
       Deno.writeTextFileSync(files[1], `${master}${moreMaster}`);
       const reloaded = await run(["/usr/sbin/postfix", "-c", postfix.config, "reload"]);
       assert.equal(reloaded.code, 0, reloaded.said);
@@ -172,7 +172,7 @@ test("tables that Postfix queries with the sender", async () => {
   using home = new Home();
   home.write("master.cf", Deno.readTextFileSync("/etc/postfix/master.cf"));
   for (const [lines, ids] of SENDERS) {
-    home.write("main.cf", `compatibility_level = 3.6\n${MAIN}${OWN}${lines}\n`);
+    writeMain(home.path, `compatibility_level = 3.6\n${MAIN}${OWN}${lines}\n`);
     const found = await checkSenders(await ask(home.path), [IDENTITY]);
     expect(found, ids);
     assert.ok(!JSON.stringify(found).includes("secret"), "passwords are not shown");
@@ -203,19 +203,19 @@ test("a host that accepts what it cannot deliver", async () => {
   using home = new Home();
   home.write("master.cf", Deno.readTextFileSync("/etc/postfix/master.cf") + MASTER);
   for (const [lines, ids] of BACKSCATTER) {
-    home.write("main.cf", `compatibility_level = 3.6\n${MAIN}mydestination =\n${lines}`);
+    writeMain(home.path, `compatibility_level = 3.6\n${MAIN}mydestination =\n${lines}`);
     const queries = await ask(home.path);
     assert.ok(isPublic(queries));
     expect(await checkBackscatter(queries), ids);
   }
-  home.write("main.cf", "compatibility_level = 3.6\ninet_interfaces = loopback-only\n");
+  writeMain(home.path, "compatibility_level = 3.6\ninet_interfaces = loopback-only\n");
   assert.ok(!isPublic(await ask(home.path)));
 });
 
 test("a host that relays for a domain whose MX no longer names it", async () => {
   using home = new Home();
   home.write("master.cf", Deno.readTextFileSync("/etc/postfix/master.cf"));
-  home.write("main.cf", `compatibility_level = 3.6\n${MAIN}${OWN}relay_domains = loyalty.org, still.example\n`);
+  writeMain(home.path, `compatibility_level = 3.6\n${MAIN}${OWN}relay_domains = loyalty.org, still.example\n`);
   const exchanges: Record<string, string[]> = {
     "loyalty.org": ["loyalty.org", "mx.movealong.org"],
     "still.example": ["mx.still.example", "MAIL.example.org"],
@@ -250,8 +250,8 @@ test("doctor itself asks the Postfix of the machine", async () => {
       id.startsWith("postfix")
     );
   };
-  home.write("etc/main.cf", `compatibility_level = 3.6\n${MAIN}${OWN}`);
+  writeMain(`${home.path}/etc`, `compatibility_level = 3.6\n${MAIN}${OWN}`);
   assert.deepEqual(await ids(), ["postfix-srs-domain"]);
-  home.write("etc/main.cf", `compatibility_level = 3.6\nvirtual_alias_maps = regexp:{ { /a$/ b } }\n`);
+  writeMain(`${home.path}/etc`, `compatibility_level = 3.6\nvirtual_alias_maps = regexp:{ { /a$/ b } }\n`);
   assert.deepEqual(await ids(), ["postfix-configuration"]);
 });

@@ -1,7 +1,7 @@
 /** Postfix instances for tests, and what a stranger does with them. */
 import { lacking, type Test, tests } from "./need.ts";
 
-export { freePort, Postfix, type Setup } from "../../build/rig/postfix.ts";
+export { freePort, Postfix, type Setup, writeMain } from "../../build/rig/postfix.ts";
 
 /** Returns a function that registers tests which need Postfix, which only root can start, and these programs. */
 export async function needPostfix(...others: string[]): Promise<Test> {
