@@ -7,6 +7,7 @@ import { bounceOfOurs, SAMPLES } from "../bounces.ts";
 import { srsForward } from "../../lib/srs.ts";
 import { utf8 } from "../../lib/bytes.ts";
 import { ROOT, SECRET } from "../rig.ts";
+import { drive } from "../faults/home.ts";
 import { fetched, Laptop } from "./sweep.ts";
 
 const ADDRESS = "greg@example.org";
@@ -55,22 +56,31 @@ Deno.test("sweep and the hook give the same verdict", async () => {
   ];
   const all = messages(now);
   assert.ok(all.length > 60);
-  const counts = new Map<string, number>();
-  for (const [at, [name, mail]] of all.entries()) {
-    // Every message as a bounce, and with one other envelope.
-    for (const [sender, recipient] of [envelopes[0]!, envelopes[1 + at % (envelopes.length - 1)]!]) {
-      const what = `${name}, from <${sender}> to ${recipient}`;
+  // Every message as a bounce, and with one other envelope.
+  const rows = all.flatMap(([name, mail], at) =>
+    [envelopes[0]!, envelopes[1 + at % (envelopes.length - 1)]!].map(([sender, recipient]) => {
       const delivered = fetched(mail, sender, recipient, now);
-      const ran = await home.hook(["--as", "maildrop"], delivered, { SENDER: sender, RECIPIENT: recipient });
-      assert.ok([0, 99].includes(ran.code), `${what}: ${ran.stderr}`);
-      const last = fields(home.read(".local/state/countersign/log").trimEnd().split("\n").at(-1)!);
-      const path = home.put(`new/${at}.x`, delivered);
-      const { verdict } = await judgeFile(path, context);
-      assert.deepEqual([verdict.result, verdict.check], [last.result, last.check], what);
-      assert.equal(verdict.action === "spam", ran.code === 99, what);
-      counts.set(verdict.result, (counts.get(verdict.result) ?? 0) + 1);
-      Deno.removeSync(path);
-    }
+      return { what: `${name}, from <${sender}> to ${recipient}`, sender, recipient, delivered };
+    })
+  );
+  // One process runs the hook for all of them.
+  const { results } = await drive(
+    home,
+    rows.map(({ sender, recipient, delivered }) => {
+      const env = { SENDER: sender, RECIPIENT: recipient };
+      return { program: "incoming", args: ["--as", "maildrop"], input: delivered, env };
+    }),
+  );
+  const log = home.read(".local/state/countersign/log").trimEnd().split("\n").map(fields);
+  assert.deepEqual([results.length, log.length], [rows.length, rows.length]);
+  const counts = new Map<string, number>();
+  for (const [at, { what, delivered }] of rows.entries()) {
+    const [{ status }, last] = [results[at]!, log[at]!];
+    assert.ok([0, 99].includes(status), `${what}: ${status}`);
+    const { verdict } = await judgeFile(home.put(`new/${at}.x`, delivered), context);
+    assert.deepEqual([verdict.result, verdict.check], [last.result, last.check], what);
+    assert.equal(verdict.action === "spam", status === 99, what);
+    counts.set(verdict.result, (counts.get(verdict.result) ?? 0) + 1);
   }
   for (const result of ["genuine", "forged", "unsolicited", "other"]) {
     assert.ok((counts.get(result) ?? 0) > 1, `${result}: ${JSON.stringify([...counts])}`);

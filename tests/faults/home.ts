@@ -68,22 +68,9 @@ export class FaultHome extends Home {
     }).spawn();
   }
 
-  /** Runs the jobs in one process. @returns their results, fewer if it was killed, and how it ended */
-  async drive(jobs: readonly Job[]): Promise<{ results: Result[]; end: End }> {
-    const file = Deno.makeTempFileSync({ dir: this.path });
-    Deno.writeTextFileSync(file, JSON.stringify(jobs));
-    // A fault must not make the test wait forever.
-    const ran = await new Deno.Command("/usr/bin/timeout", {
-      args: ["-s", "KILL", "60", Deno.execPath(), ...DENO, `${ROOT}/tests/faults/driver.ts`, file],
-      cwd: this.path,
-      clearEnv: true,
-      env: { HOME: this.path, PATH: "/usr/bin:/bin", ...this.env },
-      stdin: "null",
-      stderr: "inherit",
-    }).output();
-    Deno.removeSync(file);
-    const lines = new TextDecoder().decode(ran.stdout).split("\n").slice(0, -1);
-    return { results: lines.map((line) => JSON.parse(line)), end: { code: ran.code, signal: ran.signal } };
+  /** {@link drive}s the jobs with this home. */
+  drive(jobs: readonly Job[]): ReturnType<typeof drive> {
+    return drive(this, jobs);
   }
 
   /** Waits until no program with this home runs any more: an injector outlives a killed shim. */
@@ -101,6 +88,24 @@ export class FaultHome extends Home {
       await new Promise((done) => setTimeout(done, 2));
     }
   }
+}
+
+/** Runs the jobs in one process. @returns their results, fewer if it was killed, and how it ended */
+export async function drive(home: Home, jobs: readonly Job[]): Promise<{ results: Result[]; end: End }> {
+  const file = Deno.makeTempFileSync({ dir: home.path });
+  Deno.writeTextFileSync(file, JSON.stringify(jobs));
+  // A fault must not make the test wait forever.
+  const ran = await new Deno.Command("/usr/bin/timeout", {
+    args: ["-s", "KILL", "60", Deno.execPath(), ...DENO, `${ROOT}/tests/faults/driver.ts`, file],
+    cwd: home.path,
+    clearEnv: true,
+    env: { HOME: home.path, PATH: "/usr/bin:/bin", ...home.env },
+    stdin: "null",
+    stderr: "inherit",
+  }).output();
+  Deno.removeSync(file);
+  const lines = new TextDecoder().decode(ran.stdout).split("\n").slice(0, -1);
+  return { results: lines.map((line) => JSON.parse(line)), end: { code: ran.code, signal: ran.signal } };
 }
 
 /** Whether the message has its complete body and a tag. */
