@@ -41,20 +41,58 @@ console.log(JSON.stringify(results));
 Deno.exit(0);
 `;
 
-/** Runs the probe with the rights of this program. */
+/** Runs the probe with the rights of this program, or of this command of `countersign`. */
 async function probe(
   home: Home,
   rights: string,
   tries: [string, unknown][],
   env: Record<string, string> = {},
+  args: readonly string[] = ["--as", "postfix"],
 ): Promise<string[]> {
   const entry = home.write("lib/probe.js", PROBE);
   const flags = "--no-config --no-lock --no-npm --no-remote --cached-only";
   const text = launcherText({ program: "probe", rights, deno: Deno.execPath(), entry, flags, cache: "" });
-  const launcher = home.write("probe", text, 0o755);
-  const ran = await home.run([launcher, "--as", "postfix"], "", { ...env, PROBE: JSON.stringify(tries) });
+  const launcher = home.write(rights === "" ? "countersign" : "probe", text, 0o755);
+  const ran = await home.run([launcher, ...args], "", { ...env, PROBE: JSON.stringify(tries) });
   assert.equal(ran.code, 0, ran.stderr);
   return JSON.parse(ran.stdout);
+}
+
+/** What no program may do. @param port that of a server on this machine */
+function outside(home: Home, port: number): [string, unknown][] {
+  const at = (name: string) => `${home.path}/${name}`;
+  const config = at(".config/countersign");
+  Deno.mkdirSync(at(".local/state/countersign"), { recursive: true });
+  const secret = home.write(".ssh/id", "secret");
+  home.write(".config/countersign/password", "for the smarthost");
+  return [
+    ["readAny", secret],
+    ["readAny", `${config}/password`],
+    ["readAny", "/etc/passwd"],
+    ["readAny", "/proc/self/environ"],
+    ["readAny", at(".local/state/countersign/../../../.ssh/id")],
+    ["writeAny", at(".profile")],
+    ["writeAny", at(".qmail")],
+    ["writeAny", `${config}/config.toml`],
+    ["writeAny", `${config}/config.sandbox`],
+    ["writeAny", `${config}/keys`],
+    ["writeAny", at("lib/probe.js")],
+    ["remove", `${config}/keys`],
+    // Through a folder that it may write.
+    ["link", [secret, at(".local/state/countersign/link")]],
+    ["rename", [secret, at(".local/state/countersign/moved")]],
+    ["rename", [`${config}/keys`, at(".local/state/countersign/keys")]],
+    ["run", "/bin/sh"],
+    ["run", "/usr/bin/env"],
+    ["run", Deno.execPath()],
+    ["connect", port],
+    ["fetch", port],
+    ["resolve", "example.org"],
+    ["native", "/lib/x86_64-linux-gnu/libc.so.6"],
+    ["kill", Deno.pid],
+    ["inspect", null],
+    ["ask", null],
+  ];
 }
 
 const SERVICE = '[[doorbell]]\nname = "svc"\naddress = "greg-svc@example.org"\n';
@@ -64,49 +102,17 @@ for (const { rights, launcher } of PROGRAMS) {
     using home = new Home();
     home.settings(`${stubTransport(home)}${SERVICE}[incoming]\nspam = "~/Spam"\n`);
     const at = (name: string) => `${home.path}/${name}`;
-    const secret = home.write(".ssh/id", "secret");
     const config = at(".config/countersign");
-    Deno.mkdirSync(at(".local/state/countersign"), { recursive: true });
     home.write("Spam/kept", "x");
     home.write("evil.ts", "");
     await using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 }) as Deno.TcpListener & AsyncDisposable;
     const { port } = listener.addr;
-
-    home.write(".config/countersign/password", "for the smarthost");
-
-    const outside: [string, unknown][] = [
-      ["readAny", secret],
-      ["readAny", `${config}/password`],
-      ["readAny", "/etc/passwd"],
-      ["readAny", "/proc/self/environ"],
-      ["readAny", at(".local/state/countersign/../../../.ssh/id")],
-      ["writeAny", at(".profile")],
-      ["writeAny", at(".qmail")],
-      ["writeAny", `${config}/config.toml`],
-      ["writeAny", `${config}/config.sandbox`],
-      ["writeAny", `${config}/keys`],
-      ["writeAny", at("lib/probe.js")],
-      ["remove", `${config}/keys`],
-      // Through a folder that it may write.
-      ["link", [secret, at(".local/state/countersign/link")]],
-      ["rename", [secret, at(".local/state/countersign/moved")]],
-      ["rename", [`${config}/keys`, at(".local/state/countersign/keys")]],
-      ["run", "/bin/sh"],
-      ["run", "/usr/bin/env"],
-      ["run", Deno.execPath()],
-      ["connect", port],
-      ["fetch", port],
-      ["resolve", "example.org"],
-      ["native", "/lib/x86_64-linux-gnu/libc.so.6"],
-      ["kill", Deno.pid],
-      ["inspect", null],
-      ["ask", null],
-    ];
+    const forbidden = outside(home, port);
     // authup and fixsmtpio run the programs in their arguments, by way of a shell.
     const shell = rights === "authup" || rights === "fixsmtpio";
     assert.deepEqual(
-      await probe(home, rights, outside),
-      outside.map(([, what]) => shell && what === "/bin/sh" ? "yes" : "no"),
+      await probe(home, rights, forbidden),
+      forbidden.map(([, what]) => shell && what === "/bin/sh" ? "yes" : "no"),
     );
     assert.notEqual((await probe(home, rights, [["load", `http://127.0.0.1:${port}/evil.js`]]))[0], "yes");
     assert.equal(home.read(".ssh/id"), "secret");
@@ -163,6 +169,44 @@ for (const { rights, launcher } of PROGRAMS) {
     // Each program lacks the permissions of the other.
     const other: [string, unknown] = sends ? ["writeAny", at("Spam/more")] : ["run", at("stub")];
     assert.deepEqual(await probe(home, rights, [other, ["readAny", `${config}/${foreign}`]]), ["no", "no"]);
+  });
+}
+
+for (const command of ["serve", "submitd"]) {
+  Deno.test(`countersign ${command} has no access to anything that the settings do not name`, async () => {
+    using home = new Home();
+    home.settings(
+      `${stubTransport(home)}${SERVICE}[serve]\nsocket_folder = "~/sockets"\n` +
+        `[submit]\nauth = "file:${home.path}/users"\ncertificate = "~/tls/cert"\nkey = "~/tls/key"\n`,
+    );
+    await using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 }) as Deno.TcpListener & AsyncDisposable;
+    const tried = (tries: [string, unknown][]) => probe(home, "", tries, {}, [command]);
+    const forbidden = outside(home, listener.addr.port);
+    assert.deepEqual(await tried(forbidden), forbidden.map(() => "no"));
+
+    const at = (name: string) => `${home.path}/${name}`;
+    for (const name of ["tls/key", "users", ".config/countersign/doorbell-keys", "sockets/other"]) home.write(name, "");
+    const path = at("sockets/door");
+    await using server = Deno.listen({ transport: "unix", path }) as Deno.UnixListener & AsyncDisposable;
+    void server.accept().then((one) => one.close(), () => {});
+    const submits = command === "submitd" ? "yes" : "no";
+    const serves = command === "serve" ? "yes" : "no";
+    const rows: [string, string, unknown][] = [
+      ["yes", "readAny", at(".config/countersign/config.toml")],
+      ["yes", "readAny", at(".config/countersign/keys")],
+      ["yes", "writeAny", at(".local/state/countersign/log")],
+      ["no", "readAny", at(".config/countersign/doorbell-keys")],
+      [submits, "readAny", at("tls/key")],
+      [submits, "readAny", at("users")],
+      ["no", "writeAny", at("users")],
+      [submits, "run", at("stub")],
+      [serves, "writeAny", at("sockets/other")],
+      [serves, "connectUnix", path],
+    ];
+    assert.deepEqual(
+      await tried(rows.map(([, what, thing]) => [what, thing])),
+      rows.map(([result]) => result),
+    );
   });
 }
 
