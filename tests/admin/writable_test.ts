@@ -86,6 +86,40 @@ for (const file of files) {
   });
 }
 
+const BOUNCE = "From: MAILER-DAEMON@example.net\nSubject: failure notice\n\nHi. This is the qmail-send program\n";
+
+for (const mode of [0o640, 0o620, 0o604, 0o644, 0o666]) {
+  Deno.test(`a key file with mode 0${mode.toString(8)}: nothing is signed or judged with it`, async () => {
+    using home = withLists();
+    const path = `${home.path}/${FOLDER}/keys`;
+    Deno.chmodSync(path, mode);
+    const says = new RegExp(`Key file is readable by others \\(mode 0${mode.toString(8)}\\): chmod 600 ${path}$`, "m");
+    oneLine(await send(home), 77, says);
+    const env = { SENDER: "", RECIPIENT: "greg@example.org", EXT: "", HOST: "example.org" };
+    oneLine(await home.hook(["--maildir", `${home.path}/out`], BOUNCE, env), 75, says);
+    assert.deepEqual(home.mails("out"), []);
+  });
+}
+
+Deno.test({ name: "a key file of another user: rejected", ignore: !root }, async () => {
+  using home = withLists();
+  Deno.chownSync(`${home.path}/${FOLDER}/keys`, 12345, 12345);
+  oneLine(await send(home), 77, /Key file belongs to user 12345/);
+  assert.deepEqual(home.mails("out"), []);
+});
+
+Deno.test("with identity.group the group may read the key file, and nobody else", async () => {
+  using home = withLists();
+  const config = home.read(`${FOLDER}/config.toml`);
+  home.write(`${FOLDER}/config.toml`, config.replace("[[identity]]", "[[identity]]\ngroup = true"));
+  Deno.chmodSync(`${home.path}/${FOLDER}/keys`, 0o640);
+  assert.equal((await send(home)).code, 0);
+  for (const mode of [0o660, 0o644]) {
+    Deno.chmodSync(`${home.path}/${FOLDER}/keys`, mode);
+    oneLine(await send(home), 77, /Key file is readable by others/);
+  }
+});
+
 /** [the owner of the sandbox file, the error of the launcher run by another user] */
 const owners: [number, RegExp][] = [
   [0, /^run -q .*--allow-read=.* hook-stub incoming$/m],
