@@ -12,13 +12,13 @@ export class Rejected extends Fail {
    * @param code the program's exit status, or the status from sysexits.h that matches the server's reply; 75 if the
    *   meaning of the status is unknown
    * @param kind what it means to callers that ignore the status
-   * @param options the cause, and what the program said
+   * @param options the cause, the fix, and what the program said
    */
   constructor(
     readonly code: number,
     message: string,
     kind: Kind = code === 100 ? "refused" : "temporary",
-    options: ErrorOptions & { readonly answered?: Answered } = {},
+    options: ErrorOptions & { readonly fix?: string | undefined; readonly answered?: Answered } = {},
   ) {
     super(kind, message, options);
     this.#answered = options.answered ?? {};

@@ -28,6 +28,7 @@ export interface RecipientReply {
 interface Replies {
   readonly reply?: Reply | undefined;
   readonly recipients?: readonly RecipientReply[];
+  readonly fix?: string | undefined;
   readonly cause?: unknown;
 }
 
@@ -48,7 +49,7 @@ export class SmtpRejected extends Rejected {
     message: string,
     replies: Replies = {},
   ) {
-    super({ refused: 69, permission: 77, temporary: 75 }[kind], message, kind, { cause: replies.cause });
+    super({ refused: 69, permission: 77, temporary: 75 }[kind], message, kind, replies);
     this.recipients = replies.recipients ?? [];
     this.reply = replies.reply ?? this.recipients[0]?.reply;
   }
@@ -69,6 +70,9 @@ export class Unconfirmed extends Fail {
     super("temporary", message, options);
   }
 }
+
+/** A signed envelope sender: SRS or prvs, which some put behind the name of a user. */
+const SIGNED = /(?:^|-)SRS[01][-+=]|(?:^|[-+])prvs=/i;
 
 /** Maximum number of characters of a reply in an error message. */
 const MAX_REPLY = 500;
@@ -92,7 +96,8 @@ export class Failures {
 
   /** The server rejected a command or the message. */
   refused(step: Step, reply: Reply): SmtpRejected {
-    return new SmtpRejected(kindOf(step, reply), step, `${this.#doing(step)}: ${this.say(reply)}`, { reply });
+    const fix = step === "MAIL" ? this.#plainInstead([reply]) : undefined;
+    return new SmtpRejected(kindOf(step, reply), step, `${this.#doing(step)}: ${this.say(reply)}`, { reply, fix });
   }
 
   /** The server rejected recipients, so that the message is not sent. Permanent if one of the replies is. */
@@ -100,7 +105,16 @@ export class Failures {
     const kinds = recipients.map(({ reply }) => kindOf("RCPT", reply));
     const kind = kinds.find((one) => one !== "temporary") ?? "temporary";
     const message = `${this.server} rejected ${this.#each(recipients)}; nothing is sent`;
-    return new SmtpRejected(kind, "RCPT", message, { recipients });
+    // Postfix rejects a sender in its replies to RCPT, and names it.
+    const about = recipients.map(({ reply }) => reply).filter((one) => printReply(one).includes(this.sender));
+    return new SmtpRejected(kind, "RCPT", message, { recipients, fix: this.#plainInstead(about) });
+  }
+
+  /** Returns the fix if a server has rejected the signed sender, as providers do that accept only the user's address. */
+  #plainInstead(replies: readonly Reply[]): string | undefined {
+    return SIGNED.test(this.sender) && replies.some((one) => kindOf("MAIL", one) === "refused")
+      ? 'set sender = "plain" if this server accepts only your own address'
+      : undefined;
   }
 
   /**
