@@ -62,8 +62,18 @@ export function outbox(name: string, args: readonly string[]): Promise<number> {
       // A run moves damaged entries out of the queue, and sends the others.
       if (status === 64) return status;
     }
-    return await run(name, settings, source.file);
+    const status = await run(name, settings, source.file);
+    if (word === "flush") sayWaiting(folder, named);
+    return status;
   });
+}
+
+/** Says how many of these entries could not be sent. Those on hold were not tried. */
+function sayWaiting(folder: string, named: readonly string[] | "all"): void {
+  const left = listEntries(folder).filter(({ id, entry }) => {
+    return entry !== undefined && !entry.hold && (named === "all" || named.includes(id));
+  }).length;
+  if (left > 0) say(`${left} ${left === 1 ? "entry is" : "entries are"} still waiting: countersign outbox list`);
 }
 
 /** Returns the IDs in the arguments. @throws {Fail} `usage` */
@@ -84,8 +94,8 @@ function entryNames(word: Word, ids: readonly string[]): readonly string[] | "al
 
 const CHANGES: Record<Exclude<Word, "run" | "list">, Change> = {
   flush: (entry) => entry.hold ? "held" : { ...entry, next: Math.min(entry.next, Date.now()) },
-  hold: (entry) => ({ ...entry, hold: true }),
-  release: (entry) => ({ ...entry, hold: false }),
+  hold: (entry) => entry.hold ? "unchanged" : { ...entry, hold: true },
+  release: (entry) => entry.hold ? { ...entry, hold: false } : "unchanged",
   delete: (_, locked) => void locked.remove(),
 };
 

@@ -3,7 +3,7 @@ import type { OutboxEntry } from "../../outgoing/outbox/entry.ts";
 import { listEntries, type LockedEntry, lockEntry } from "./store.ts";
 
 /** What a change makes of an entry; undefined if it has nothing to save, `held` if it does not apply while on hold. */
-export type Change = (entry: OutboxEntry, locked: LockedEntry) => OutboxEntry | "held" | undefined;
+export type Change = (entry: OutboxEntry, locked: LockedEntry) => OutboxEntry | "held" | "unchanged" | undefined;
 
 /** What happened to the entries. */
 export interface Changed {
@@ -43,6 +43,7 @@ export function changeEntries(outbox: string, names: readonly string[] | "all", 
       held.push(id);
       continue;
     }
+    if (after === "unchanged") continue;
     if (after !== undefined) locked.save(after);
     changed++;
   }

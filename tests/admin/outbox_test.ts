@@ -33,6 +33,7 @@ Deno.test("hold suspends an entry, release ends that, list shows both; flush mak
   using home = await filled(sink, 2);
   const [id] = home.names("queue").filter((one) => home.entry(one).recipients[0].address === "r0@example.net");
   assert.deepEqual(await outbox(home, "hold", id!), { ...OK, stdout: "1 entry put on hold\n" });
+  assert.deepEqual(await outbox(home, "hold", id!), { ...OK, stdout: "0 entries put on hold\n" });
   assert.match((await outbox(home)).stdout, new RegExp(`^${id}! .*\n +r0@example\\.net\n`, "m"));
   assert.deepEqual(await outbox(home, "flush"), OK);
   assert.deepEqual(sink.accepted.map(({ to }) => to[0]), ["r1@example.net"]);
@@ -94,6 +95,17 @@ Deno.test("what was kept before the outbox was turned off is sent by flush", asy
   home.settings(toServer(sink.port));
   assert.deepEqual(await outbox(home, "flush"), OK);
   assert.deepEqual([sink.accepted.length, home.names("queue")], [1, []]);
+});
+
+Deno.test("flush says how many entries could not be sent; release counts those that were on hold", async () => {
+  await using sink = new Sink({ to: (to) => to.startsWith("r0") ? undefined : "450 4.2.0 Later" });
+  using home = await filled(sink, 3);
+  const waiting = (count: string) => ({ ...OK, stdout: `${count} still waiting: countersign outbox list\n` });
+  assert.deepEqual(await outbox(home, "flush"), waiting("2 entries are"));
+  assert.equal(sink.accepted.length, 1);
+  const [id] = home.names("queue");
+  assert.deepEqual(await outbox(home, "flush", id!), waiting("1 entry is"));
+  assert.deepEqual(await outbox(home, "release", "ALL"), { ...OK, stdout: "0 entries released from hold\n" });
 });
 
 Deno.test("flush names an entry that is on hold, and sends the others", async () => {
