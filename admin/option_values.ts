@@ -55,7 +55,8 @@ export function selectIdentity(identities: readonly Identity[], text: string | u
   }
   const found = text === undefined ? identities[0] : identityOf(identities, text);
   if (found === undefined) {
-    throw new Fail("usage", `Address ${quote(text!)} is not an identity`, { fix: `use one of ${names}` });
+    const fix = `use one of ${names}, or add an [[identity]] with this address to the settings`;
+    throw new Fail("usage", `Address ${quote(text!)} is not an identity`, { fix });
   }
   return found;
 }

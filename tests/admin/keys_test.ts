@@ -335,7 +335,12 @@ const errors: [args: string[], stdin: string, message: RegExp, status: number][]
   [[], "", /Subcommand is missing: use one of list, new, retire, import/, 64],
   [["constructor"], "", /Unknown subcommand "constructor"/, 64],
   [["new"], "", /There are several identities: choose one with --address: greg@example\.org, ann@example\.org/, 64],
-  [["new", "--address", "eve@example.org"], "", /"eve@example\.org" is not an identity: use one of /, 64],
+  [
+    ["new", "--address", "eve@example.org"],
+    "",
+    /is not an identity: use one of .*, or add an \[\[identity\]\] with /,
+    64,
+  ],
   [["new", "k5", "--address", "ann@example.org"], "", /Unknown argument "k5"/, 64],
   [["new", "--sign"], "", /--sign is for import only/, 64],
   [["new", "--forse"], "", /Unknown option "--forse"/, 64],
