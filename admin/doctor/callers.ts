@@ -16,7 +16,7 @@ import { callsHook } from "./hook_call.ts";
 import { isFile, namesIn, pathInfo, textFile, textFiles } from "./filesystem.ts";
 import { onPath, run } from "./programs.ts";
 import { checkMilters } from "./milters.ts";
-import { checkMutt } from "./mutt.ts";
+import { checkMutt, makesUpFrom } from "./mutt.ts";
 import { muttCommands } from "./muttrc.ts";
 import { checkMisspelt } from "./misspelt.ts";
 import { pipeStateTrouble } from "./pipe_state.ts";
@@ -32,7 +32,7 @@ import type { Finding, TextFile } from "./finding.ts";
 import type { DoctorContext } from "./context.ts";
 
 /** Checks the settings of mutt and neomutt. */
-export function mutt({ home, settings, programs, findings }: DoctorContext): void {
+export function mutt({ home, settings, programs, findings, notes }: DoctorContext): void {
   const read = (path: string) => textFile(path)?.text;
   const identities = settings?.identity.map(({ address }) => address.toLowerCase());
   for (const [site, own] of muttFiles(home)) {
@@ -41,6 +41,12 @@ export function mutt({ home, settings, programs, findings }: DoctorContext): voi
     const commands = [...muttCommands(site, home, read), ...muttCommands(file, home, read)];
     const shim = installedPrograms(isFile).shim ?? onPath("shim") ?? "/usr/local/bin/shim";
     findings.push(...checkMutt({ file, home, commands, identities, programs, onPath, shim }));
+    // A server, unlike a mail program, has no default for the sender of mail that is not signed.
+    if (settings?.transport.via === "smtp" && Deno.env.get("EMAIL") === undefined && makesUpFrom(commands)) {
+      notes.push(
+        `${file} does not set from: mutt writes your login name at this computer's name, which must be an identity`,
+      );
+    }
   }
 }
 

@@ -80,6 +80,12 @@ export function checkMutt(context: MuttContext): Finding[] {
   return found;
 }
 
+/** Returns whether mutt makes up its address, from the login name and the name of the computer. $EMAIL is the caller's. */
+export function makesUpFrom(commands: readonly MuttCommand[]): boolean {
+  const header = commands.some(({ words: [verb, field] }) => verb === "my_hdr" && /^from:/i.test(field ?? ""));
+  return !header && !commands.flatMap(assignments).some(({ name }) => name === "from" || name === "hostname");
+}
+
 function sendmailWrong(value: string, context: MuttContext): Pick<Finding, "id" | "what" | "why"> | undefined {
   const [word = "", second] = value.split(" ").filter((one) => one !== "");
   const why = "Mail from mutt is not signed.";

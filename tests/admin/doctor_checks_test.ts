@@ -9,7 +9,7 @@ import { checkInjectorFile } from "../../admin/doctor/injector.ts";
 import { checkLogged } from "../../admin/doctor/log.ts";
 import type { LogFile } from "../../admin/doctor/logfile.ts";
 import { checkMaildrop } from "../../admin/doctor/maildrop.ts";
-import { checkMutt } from "../../admin/doctor/mutt.ts";
+import { checkMutt, makesUpFrom } from "../../admin/doctor/mutt.ts";
 import { muttCommands } from "../../admin/doctor/muttrc.ts";
 import { checkSandbox } from "../../admin/doctor/sandbox.ts";
 import { commandsWithConfig, noteWithConfig } from "../../admin/doctor/config_option.ts";
@@ -224,6 +224,19 @@ table(
     "3 envelope_from_address has 2 addresses",
   ],
 );
+
+Deno.test("mutt makes up its address unless the settings name one, or a host", () => {
+  for (
+    const [text, expected] of [
+      [SHIM, true],
+      [`${SHIM}my_hdr Reply-To: greg@example.org\n`, true],
+      [`${SHIM}set from=greg@example.org\n`, false],
+      [`${SHIM}send-hook . 'set from=greg@example.org'\n`, false],
+      [`${SHIM}set hostname=example.org\n`, false],
+      [`${SHIM}my_hdr From: Greg <greg@example.org>\n`, false],
+    ] as const
+  ) assert.equal(makesUpFrom(muttCommands("/m", "/", () => text)), expected, text);
+});
 
 const pipe = (rest: string) => `countersign unix - n n - - pipe\n  ${rest}\n`;
 const RIGHT =

@@ -486,3 +486,13 @@ Deno.test("doctor --help has an example", async () => {
   assert.deepEqual([ran.code, ran.stderr], [0, ""]);
   assert.match(ran.stdout, /^Usage: countersign doctor [^]*^Example: countersign doctor /m);
 });
+
+Deno.test("mutt that makes up its address, where the shim sends to a server: a note", async () => {
+  using home = cleanHome();
+  const server = 'via = "smtp"\nhost = "127.0.0.1"\nport = 9\nsecurity = "none"\n';
+  home.write(CONFIG, settings(home).replace(/preset[^]*/, server));
+  const note = /^Note: ~?.*\.muttrc does not set from: mutt writes your login name /m;
+  assert.doesNotMatch((await doctor(home)).stdout, note);
+  home.write(".muttrc", `set sendmail="${ROOT}/shim/shim"\n`);
+  assert.match((await doctor(home)).stdout, note);
+});
