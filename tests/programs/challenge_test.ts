@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import type { Challenge } from "../qsecretary.ts";
 import { fieldOf } from "../rig.ts";
-import { snippet, withEnvelope } from "./letters.ts";
+import { procmailrc, snippet, withEnvelope } from "./letters.ts";
 import { challenges, GO_ON, LIST, MARKS, Member, PLAIN } from "./member.ts";
 import { need, type Test } from "./need.ts";
 
@@ -25,14 +25,7 @@ const VALID = /valid signed address of greg@example\.org/;
 
 /** As Postfix's local(8) or preline runs procmail: the header contains the envelope. */
 async function byProcmail(home: Member, { to, mail }: Challenge): Promise<void> {
-  const top = `HOME=${home.path}
-PATH=${home.path}/bin:/usr/bin:/bin
-DENO_DIR=${home.env["DENO_DIR"]}
-DEFAULT=${home.path}/Maildir/
-LOGFILE=${home.path}/procmail.log
-SENDMAIL=/bin/false
-`;
-  const rcfile = home.write(".procmailrc", top + snippet("procmail/procmailrc"), 0o600);
+  const rcfile = procmailrc(home, snippet("procmail/procmailrc"));
   const ran = await home.run(["procmail", "-m", rcfile], withEnvelope(mail, "", to));
   assert.equal(ran.code, 0, home.read("procmail.log"));
 }

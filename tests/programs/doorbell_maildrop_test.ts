@@ -3,14 +3,14 @@ import assert from "node:assert/strict";
 import { type Home, ROOT } from "../rig.ts";
 import { heldCount, program, replyTo, runs } from "../doorbell/home.ts";
 import { bellSnippet, LIST, mailTo, pipelineHome, SVC } from "./doorbell_pipelines.ts";
+import { mailfilter } from "./letters.ts";
 import { need } from "./need.ts";
 
 const test = await need("maildrop");
 
-/** Runs maildrop with the variables of a user's file before the snippet. Without `env` only the header names the envelope. */
+/** Runs maildrop. Without `env` only the header names the envelope. */
 async function maildrop(home: Home, message: string, env = {}, text = bellSnippet(home, "doorbell/mailfilter")) {
-  const top = `HOME="${home.path}"\nPATH="${home.path}/bin:/usr/bin:/bin"\nDEFAULT="$HOME/Maildir"\n`;
-  return await home.run(["maildrop", home.write(".mailfilter", top + text, 0o600)], message, env);
+  return await home.run(["maildrop", mailfilter(home, text)], message, env);
 }
 
 for (const where of ["environment", "header"]) {

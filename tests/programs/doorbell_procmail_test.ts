@@ -3,22 +3,16 @@ import assert from "node:assert/strict";
 import { fieldOf, type Home, isFile, type Ran, ROOT } from "../rig.ts";
 import { heldCount, program, replyTo, runs } from "../doorbell/home.ts";
 import { bellSnippet, LIST, mailTo, pipelineHome, SVC } from "./doorbell_pipelines.ts";
+import { procmailrc } from "./letters.ts";
 import { need } from "./need.ts";
 
 const test = await need("procmail");
 
 const [SERVICE, JACOOKIE] = ["doorbell/procmailrc", "procmail/jacookie/procmailrc"];
 
-/** Runs procmail as an MTA does, with the variables of a user's file before this text. */
+/** Runs procmail as an MTA does. */
 async function procmail(home: Home, text: string, message: string): Promise<Ran> {
-  const top = `HOME=${home.path}
-PATH=${home.path}/bin:/usr/bin:/bin
-DENO_DIR=${home.env["DENO_DIR"]}
-MAILDIR=${home.path}/Maildir
-DEFAULT=${home.path}/Maildir/
-LOGFILE=${home.path}/procmail.log
-`;
-  return await home.run(["procmail", "-m", home.write(".procmailrc", top + text, 0o600)], message);
+  return await home.run(["procmail", "-m", procmailrc(home, text)], message);
 }
 
 /** The uses of pm-jacookie, with the file that they include. */

@@ -22,6 +22,25 @@ export function withHook(path: string): Record<string, string> {
   return { "/usr/local/lib/countersign/hooks/incoming": path };
 }
 
+/** Writes a .procmailrc. It begins with the variables of a user's file: procmail does not use HOME and PATH of its caller. */
+export function procmailrc(home: Home, text: string): string {
+  const top = `HOME=${home.path}
+PATH=${home.path}/bin:/usr/bin:/bin
+DENO_DIR=${home.env["DENO_DIR"]}
+MAILDIR=${home.path}/Maildir
+DEFAULT=${home.path}/Maildir/
+LOGFILE=${home.path}/procmail.log
+SENDMAIL=/bin/false
+`;
+  return home.write(".procmailrc", top + text, 0o600);
+}
+
+/** Writes a .mailfilter. It begins with the variables of a user's file: maildrop does not use those of its caller, either. */
+export function mailfilter(home: Home, text: string): string {
+  const top = `HOME="${home.path}"\nPATH="${home.path}/bin:/usr/bin:/bin"\nDEFAULT="$HOME/Maildir"\n`;
+  return home.write(".mailfilter", top + text, 0o600);
+}
+
 /** greg's home with an inbox and a spam folder; `incoming` is added to this table of the settings. */
 export function gregsHome(incoming = ""): Home {
   const home = new Home();

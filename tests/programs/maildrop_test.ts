@@ -8,6 +8,7 @@ import {
   FORGED,
   FORGED_SRS,
   gregsHome,
+  mailfilter,
   mailsIn,
   MEGABYTE,
   ORDINARY,
@@ -22,14 +23,8 @@ import { need } from "./need.ts";
 
 const test = await need("maildrop");
 
-/** Writes a filter. It begins with the variables of a user's file, as maildrop does not use HOME and PATH of its caller. */
-function writeFilter(home: Home, filter: string): string {
-  const top = `HOME="${home.path}"\nPATH="${home.path}/bin:/usr/bin:/bin"\nDEFAULT="$HOME/Maildir"\n`;
-  return home.write(".mailfilter", top + filter, 0o600);
-}
-
 async function maildrop(home: Home, filter: string, message: string | Uint8Array, env = {}): Promise<Ran> {
-  return await home.run(["maildrop", writeFilter(home, filter)], message, env);
+  return await home.run(["maildrop", mailfilter(home, filter)], message, env);
 }
 
 const BACKTICKS = "maildrop/mailfilter";
@@ -199,7 +194,7 @@ test("maildrop: a sender that is not UTF-8 counts as a person", async (t) => {
   for (const name of ALL) {
     await t.step(name, async () => {
       using home = gregsHome();
-      const file = writeFilter(home, snippet(name));
+      const file = mailfilter(home, snippet(name));
       const script = `SENDER=$(printf 's\\377r@x.test'); export SENDER; exec maildrop "$0"`;
       const ran = await home.run(["sh", "-c", script, file], ORDINARY, { RECIPIENT: "greg@example.org" });
       assert.equal(ran.code, 0, ran.stderr);

@@ -11,6 +11,7 @@ import {
   mailsIn,
   MEGABYTE,
   ORDINARY,
+  procmailrc,
   removeMail,
   send,
   snippet,
@@ -22,22 +23,9 @@ import { need } from "./need.ts";
 
 const test = await need("procmail");
 
-/** Writes an rcfile. It begins with the variables of a user's file, as procmail does not use HOME and PATH of its caller. */
-function rcfile(home: Home, text: string): string {
-  const top = `HOME=${home.path}
-PATH=${home.path}/bin:/usr/bin:/bin
-DENO_DIR=${home.env["DENO_DIR"]}
-MAILDIR=${home.path}/Maildir
-DEFAULT=${home.path}/Maildir/
-LOGFILE=${home.path}/procmail.log
-SENDMAIL=/bin/false
-`;
-  return home.write(".procmailrc", top + text, 0o600);
-}
-
 /** Runs procmail as an MTA does: without -p it ignores its environment, so the header contains the envelope. */
 async function procmail(home: Home, text: string, message: string): Promise<Ran> {
-  return await home.run(["procmail", "-m", rcfile(home, text)], message);
+  return await home.run(["procmail", "-m", procmailrc(home, text)], message);
 }
 
 const FILES = "procmail/procmailrc";
@@ -83,7 +71,7 @@ for (const name of BOTH) {
     // Without -p procmail ignores its environment.
     const run = (home: Home, hook: Record<string, string>, message: string, env: Record<string, string>) => {
       const flags = Object.keys(env).length > 0 ? ["-p"] : [];
-      return home.run(["procmail", ...flags, "-m", rcfile(home, snippet(name, hook))], message, env);
+      return home.run(["procmail", ...flags, "-m", procmailrc(home, snippet(name, hook))], message, env);
     };
     await testStarts(t, run);
   });
@@ -116,7 +104,7 @@ test("procmail: with -p the envelope is in the environment", async (t) => {
         const script = `SENDER=$(printf '${sender}'); export SENDER; exec procmail -p -m "$0"`;
         // The hook is started for a quoted local part, whatever the sender.
         const env = { RECIPIENT: what === "not UTF-8" ? '"greg"@example.org' : "greg@example.org" };
-        const ran = await home.run(["sh", "-c", script, rcfile(home, snippet(name))], message, env);
+        const ran = await home.run(["sh", "-c", script, procmailrc(home, snippet(name))], message, env);
         assert.equal(ran.code, 0, ran.stderr);
         assertCounts(home, inbox, spam, home.read("procmail.log"));
         if (what === "not UTF-8") assert.match(home.read(".local/state/countersign/log"), / sender=unreadable /);
