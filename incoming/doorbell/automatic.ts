@@ -7,7 +7,10 @@ import { contentType } from "../../lib/mime.ts";
 import { addressIn, isUnreadable, type Received } from "../delivery.ts";
 import { isBounceSender } from "../verdict.ts";
 
-/** Maximum number of Received fields. More are the sign of a loop (RFC 5321 section 6.3). */
+/**
+ * Maximum number of Received fields of a request that is challenged. RFC 5321 section 6.3 suggests at least
+ * 100 for rejecting a message; but a challenge that is not sent loses nothing, because the request is held.
+ */
 const MAX_RECEIVED = 30;
 
 /** Returns why this message does not come from a person; undefined if it may. */
