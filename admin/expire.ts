@@ -1,4 +1,6 @@
-/** `countersign expire`: removes expired state and leftover files of killed programs, as shim and hook do once a day. */
+/**
+ * `countersign expire`: removes expired state and leftover files of killed programs, as shim and hook do once a day.
+ */
 import { configFile, loadSettings } from "../io/system/load.ts";
 import { expireState } from "../io/state/expire.ts";
 import { DoorbellFiles } from "../io/state/doorbell/files.ts";

@@ -57,8 +57,8 @@ export function changeAtomically(path: string, change: (text: string) => string)
 }
 
 /**
- * Opens and locks the draft, because otherwise one of two concurrent changes would be lost. The kernel releases the lock
- * of a killed program, so that its draft does not block later changes.
+ * Opens and locks the draft, because otherwise one of two concurrent changes would be lost. The kernel releases the
+ * lock of a killed program, so that its draft does not block later changes.
  */
 function openLocked(path: string): Deno.FsFile {
   for (;;) {

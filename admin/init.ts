@@ -153,7 +153,9 @@ function create(settings: Settings, source: ConfigSource, text: string, today: n
 /** Returns the files, or their number if there are many, such as those of a user with ten addresses. */
 const named = (files: readonly string[]): readonly string[] => files.length > 2 ? [`${files.length} key files`] : files;
 
-/** Writes the sandbox file. If that is impossible, because of a path that cannot be listed, `init` continues without it. */
+/**
+ * Writes the sandbox file. If that is impossible, because of a path that cannot be listed, `init` continues without it.
+ */
 function restrict(settings: Settings, source: ConfigSource): [written: string[], problem: string[]] {
   try {
     return [[writeSandbox(settings, source, lastChange(source.file))], []];

@@ -50,8 +50,8 @@ export function printPastes(settings: Settings, found: Found, values: SnippetVal
 }
 
 /**
- * Returns the lines to paste, first for mail programs that are configured, or else the first one, then for incoming mail,
- * the shortest first, then for other mail programs.
+ * Returns the lines to paste, first for mail programs that are configured, or else the first one, then for incoming
+ * mail, the shortest first, then for other mail programs.
  */
 export function pastesInOrder(settings: Settings, found: Found, values: SnippetValues): Paste[] {
   const preset = presetsOf(settings);

@@ -1,4 +1,6 @@
-/** Collects what `init` needs to know: from options, from what was found on the machine, or by asking on the terminal. */
+/**
+ * Collects what `init` needs to know: from options, from what was found on the machine, or by asking on the terminal.
+ */
 import { parseAddress } from "../lib/address.ts";
 import { Fail, quote } from "../lib/fail.ts";
 import type { Settings } from "../lib/settings/parse.ts";
@@ -19,7 +21,10 @@ export interface Answers {
     | { readonly smtp: Smarthost }
     | { readonly preset: string; readonly command: readonly string[] };
   readonly spam: string;
-  /** The mailbox of a hook after which nothing delivers: the only line of a dot-qmail file, or under Postfix. Else empty. */
+  /**
+   * The mailbox of a hook after which nothing delivers: the only line of a dot-qmail file, or under Postfix. Else
+   * empty.
+   */
   readonly inbox: string;
   /** Whether challenges are answered. Each answer enters into a contract, so that the default is no. */
   readonly challenges: boolean;
@@ -38,8 +43,8 @@ export const ENTER = "Press Enter to accept the answer shown. Nothing is written
 export type Ask = (question: string, fallback: string, check: (text: string) => void) => string;
 
 /**
- * Returns all answers; without `ask`, takes the defaults. Asks at most five questions: addresses, SRS domain, program, or
- * server and login, the mailbox where Postfix delivers to an mbox, and challenges.
+ * Returns all answers; without `ask`, takes the defaults. Asks at most five questions: addresses, SRS domain, program,
+ * or server and login, the mailbox where Postfix delivers to an mbox, and challenges.
  *
  * @throws {Fail} `usage`, `config`
  */

@@ -1,4 +1,6 @@
-/** The key files that `countersign keys` manages: one for each identity, those of doorbells, and one for forwarded mail. */
+/**
+ * The key files that `countersign keys` manages: one for each identity, those of doorbells, and one for forwarded mail.
+ */
 import { type Bytes, timingSafeEqual } from "../lib/bytes.ts";
 import { Fail } from "../lib/fail.ts";
 import { canonicalAddress, type Identity } from "../lib/settings/identity.ts";

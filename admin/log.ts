@@ -84,8 +84,8 @@ async function* rotatedTexts(path: string, since: Date): AsyncGenerator<string> 
 }
 
 /**
- * Returns a function that selects the matching lines of a text of whole lines. Only lines that contain one of the wanted
- * `key=value` words are parsed, because a log may have 500 MB and few matches.
+ * Returns a function that selects the matching lines of a text of whole lines. Only lines that contain one of the
+ * wanted `key=value` words are parsed, because a log may have 500 MB and few matches.
  */
 export function selector(
   direction: string | undefined,

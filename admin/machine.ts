@@ -151,7 +151,10 @@ function injector(machine: Machine): Injector | undefined {
 /** Postfix parameters that may let a program other than local(8) deliver. */
 const OTHER_DELIVERY = ["mailbox_command", "mailbox_command_maps", "mailbox_transport", "mailbox_transport_maps"];
 
-/** Returns the mbox file to which Postfix delivers; undefined if it delivers elsewhere, or where a .forward file decides. */
+/**
+ * Returns the mbox file to which Postfix delivers; undefined if it delivers elsewhere, or where a .forward file
+ * decides.
+ */
 function postfixMbox(machine: Machine, home: string, user: string): string | undefined {
   const file = "/etc/postfix/main.cf";
   const text = machine.read(file);

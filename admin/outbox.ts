@@ -101,7 +101,11 @@ const CHANGES: Record<Exclude<Word, "run" | "list">, Change> = {
 
 const PAST = { hold: "put on hold", release: "released from hold", delete: "deleted", flush: "due" } as const;
 
-/** Prints how many entries were changed. @returns the exit status: 64 for an unknown ID, 75 for an entry that is busy or unusable */
+/**
+ * Prints how many entries were changed.
+ *
+ * @returns the exit status: 64 for an unknown ID, 75 for an entry that is busy or unusable
+ */
 function summary(word: keyof typeof PAST, { changed, busy, unusable, missing }: Changed): number {
   if (word !== "flush") say(`${changed} ${changed === 1 ? "entry" : "entries"} ${PAST[word]}`);
   for (const id of busy) if (word !== "flush") printError("outbox", `Entry ${id} is being sent`);

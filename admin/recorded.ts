@@ -1,6 +1,6 @@
 /**
- * Reconstructs the delivery of a message in a mailbox from the fields that the receiving server recorded, and judges it.
- * `audit` and `sweep` share this, so that they agree about what an archived message is.
+ * Reconstructs the delivery of a message in a mailbox from the fields that the receiving server recorded, and judges
+ * it. `audit` and `sweep` share this, so that they agree about what an archived message is.
  */
 import { formatAddress, parseAddressList } from "../lib/address.ts";
 import { type Header, named, value, valueOf } from "../lib/message.ts";
@@ -18,8 +18,8 @@ export interface RecordedEnvelope extends Received {
 }
 
 /**
- * Returns the envelope, as far as it was recorded. If the sender was not, a message that looks like a bounce is assumed to
- * have the null sender.
+ * Returns the envelope, as far as it was recorded. If the sender was not, a message that looks like a bounce is assumed
+ * to have the null sender.
  *
  * @param otherwise the sender if there is no Return-Path, such as that of the `From ` line of an mbox
  */

@@ -1,6 +1,6 @@
 /**
- * Replaces addresses, host names and paths of the user in output that goes into an issue report. The same name is always
- * replaced by the same one, so that a reader still sees what belongs together, and which domain is below which.
+ * Replaces addresses, host names and paths of the user in output that goes into an issue report. The same name is
+ * always replaced by the same one, so that a reader still sees what belongs together, and which domain is below which.
  */
 import { parseAddress } from "../lib/address.ts";
 import { accountsIn } from "../lib/settings/accounts.ts";

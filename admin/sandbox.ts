@@ -61,9 +61,9 @@ const LISTS =
   "# Lists that get mail with your plain address as envelope sender, one per line. See countersign plain.\n";
 
 /**
- * Writes the sandbox file and removes that of an earlier version. Also creates the parents of writable folders, which the
- * sandboxed programs may not create, and an empty file of lists, because looking for a missing one takes each process
- * two milliseconds.
+ * Writes the sandbox file and removes that of an earlier version. Also creates the parents of writable folders, which
+ * the sandboxed programs may not create, and an empty file of lists, because looking for a missing one takes each
+ * process two milliseconds.
  *
  * @param changed the time of the last change of the settings file, taken before it was read
  * @returns the path of the sandbox file

@@ -4,8 +4,8 @@ import { canonicalAddress, type Identity } from "../lib/settings/identity.ts";
 import type { Key } from "../lib/settings/keys.ts";
 
 /**
- * Returns two identities with the same secret; undefined if there are none. Only commands that check a configuration call
- * it, because shim and hook read the key files of one user only. Key files that cannot be read are ignored.
+ * Returns two identities with the same secret; undefined if there are none. Only commands that check a configuration
+ * call it, because shim and hook read the key files of one user only. Key files that cannot be read are ignored.
  */
 export function sharedSecret(identities: readonly Identity[]): [string, string] | undefined {
   const owners = new Map<string, string>();

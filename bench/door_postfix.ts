@@ -1,4 +1,6 @@
-/** How long Postfix takes to receive messages with the engine as its milter, with one that does nothing, and with none. */
+/**
+ * How long Postfix takes to receive messages with the engine as its milter, with one that does nothing, and with none.
+ */
 import { freePort, Postfix } from "../build/rig/postfix.ts";
 import { genuineBounce, GREG, LETTER, type Site } from "./engine.ts";
 import { fewer } from "./home.ts";

@@ -1,4 +1,6 @@
-/** A million sessions with the engine, half of them with mail from a person and half with forged bounces: its memory. */
+/**
+ * A million sessions with the engine, half of them with mail from a person and half with forged bounces: its memory.
+ */
 import { bounces, PERSON } from "./door.ts";
 import { Site } from "./engine.ts";
 import type { BenchHome } from "./home.ts";

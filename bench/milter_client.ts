@@ -92,9 +92,9 @@ function summary(times: number[], ms: number): Sessions {
 }
 
 /**
- * Starts sessions at this rate, whether or not earlier ones have ended, as the clients of a mail server do: sessions that
- * wait for each other would begin later when the milter is slow. Timers fire every other millisecond, so several sessions
- * begin at a time.
+ * Starts sessions at this rate, whether or not earlier ones have ended, as the clients of a mail server do: sessions
+ * that wait for each other would begin later when the milter is slow. Timers fire every other millisecond, so several
+ * sessions begin at a time.
  *
  * @param rate sessions per second
  * @param ms the time in milliseconds

@@ -1,6 +1,6 @@
 /**
- * Demonstrates the programs in a temporary folder: the shim sends a message, and the hook receives a genuine bounce and a
- * forged one. Mail is sent to a maildir, so that neither a mail server nor configuration is needed.
+ * Demonstrates the programs in a temporary folder: the shim sends a message, and the hook receives a genuine bounce and
+ * a forged one. Mail is sent to a maildir, so that neither a mail server nor configuration is needed.
  */
 import { qmailLocal } from "./rig/qmail.ts";
 import { Home } from "./rig/home.ts";

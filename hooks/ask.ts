@@ -1,8 +1,8 @@
 /**
- * Asks `countersign serve` about a message that qmail is receiving, for hooks/queue and hooks/rcptcheck. Standard input is
- * the envelope in the format of qmail-queue, and with `data` the message behind it, whose size is an argument. The exit
- * status is 100, and the reason is printed, if the door rejects all recipients; 0 if it does not; 75 if the door cannot
- * be queried.
+ * Asks `countersign serve` about a message that qmail is receiving, for hooks/queue and hooks/rcptcheck. Standard input
+ * is the envelope in the format of qmail-queue, and with `data` the message behind it, whose size is an argument. The
+ * exit status is 100, and the reason is printed, if the door rejects all recipients; 0 if it does not; 75 if the door
+ * cannot be queried.
  */
 import { type Bytes, concat, decodeLatin1, latin1ToUtf8 } from "../lib/bytes.ts";
 import { errorText, Fail } from "../lib/fail.ts";

@@ -1,6 +1,6 @@
 /**
- * Asks `countersign serve` for the decision of the door, on the socket `lookup`. The programs that mail servers start use
- * it: they need neither settings nor keys.
+ * Asks `countersign serve` for the decision of the door, on the socket `lookup`. The programs that mail servers start
+ * use it: they need neither settings nor keys.
  */
 import type { Bytes } from "../lib/bytes.ts";
 import { askLookup } from "../io/state/shared/ask.ts";
@@ -14,7 +14,9 @@ export interface MessagePrefix {
   readonly whole: boolean;
 }
 
-/** The decision: `reply` is the SMTP reply, line by line; `needsMessage` asks for the message, at the end of the data. */
+/**
+ * The decision: `reply` is the SMTP reply, line by line; `needsMessage` asks for the message, at the end of the data.
+ */
 export interface DoorDecision {
   readonly reply?: readonly string[];
   readonly needsMessage: boolean;

@@ -33,8 +33,8 @@ const TABLE: Record<Caller, Record<"go-on" | "done" | "defer", number>> = {
 /**
  * Returns the exit status for this caller.
  *
- * @param last whether the hook delivers last (`to "|hook --maildir …"`); maildrop then passes its status to the MTA, for
- *   which only 0 is success
+ * @param last whether the hook delivers last (`to "|hook --maildir …"`); maildrop then passes its status to the MTA,
+ *   for which only 0 is success
  */
 export function exitStatus(caller: Caller, outcome: Outcome, last: boolean): number {
   const row = TABLE[caller];

@@ -1,6 +1,6 @@
 /**
- * A filter of OpenSMTPD, which asks `countersign serve` on the socket `lookup`. smtpd exits when its filter exits, so it
- * runs until smtpd closes its input, and passes all mail while serve is down.
+ * A filter of OpenSMTPD, which asks `countersign serve` on the socket `lookup`. smtpd exits when its filter exits, so
+ * it runs until smtpd closes its input, and passes all mail while serve is down.
  */
 import { decodeLatin1, encodeLatin1 } from "../lib/bytes.ts";
 import { errorText, reason } from "../lib/fail.ts";

@@ -178,7 +178,9 @@ function reject(reply: readonly string[]): string {
   return `reject|${code} ${status} ${text}`;
 }
 
-/** smtpd removes the angle brackets. An address that is not UTF-8 gets replacement characters, which the door passes. */
+/**
+ * smtpd removes the angle brackets. An address that is not UTF-8 gets replacement characters, which the door passes.
+ */
 const addressOf = (value: string): string => latin1ToUtf8(value.replace(/^<(.*)>$/s, "$1"));
 
 /** Returns the position behind the separator with this number; the end of the line if there are fewer. */

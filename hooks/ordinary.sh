@@ -9,7 +9,7 @@ ordinary() {
   # The null sender, daemons, and addresses that programs write in different ways.
   case $1 in *[!a-zA-Z0-9.+_@=/~#-]* | *[Dd][Aa][Ee][Mm][Oo][Nn]*) return 1 ;; ?*@?*) ;; *) return 1 ;; esac
   case $2 in
-    *[!a-z0-9.+_@=-]* | *srs[01]* | *prvs* | *@*@* | *. | *@) return 1 ;; # also any that may be signed: those have capitals
+    *[!a-z0-9.+_@=-]* | *srs[01]* | *prvs* | *@*@* | *. | *@) return 1 ;; # also those that may be signed: with capitals
     ?*@?*) ;;
     *) return 1 ;;
   esac

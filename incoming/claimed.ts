@@ -43,7 +43,8 @@ const BEHIND_SRS1 = new RegExp(`^[-+=]${HASH}=([^=]+)=(.+)$`, "s");
 
 /**
  * Returns the address that an SRS local part contains: the sender for SRS0, the SRS0 address of the first hop for SRS1.
- * The prefix that qmail adds in a virtual domain (`alias-srs-SRS0=…`) is removed. Returns undefined for other local parts.
+ * The prefix that qmail adds in a virtual domain (`alias-srs-SRS0=…`) is removed. Returns undefined for other local
+ * parts.
  */
 export function claimOf(local: string): Claim | undefined {
   const srs = /^(?:.*-)?(SRS[01][-+=].*)$/is.exec(local)?.[1];

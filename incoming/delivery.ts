@@ -95,9 +95,9 @@ async function qmailRecipients(env: Env): Promise<string[]> {
 }
 
 /**
- * Returns the recipient for other callers. Under maildrop and procmail, DEFAULT is a mailbox and HOST is the machine. If
- * the recipient before rewriting is known, only that counts: mail to a role alias that was expanded to an identity is not
- * a bounce to that identity.
+ * Returns the recipient for other callers. Under maildrop and procmail, DEFAULT is a mailbox and HOST is the machine.
+ * If the recipient before rewriting is known, only that counts: mail to a role alias that was expanded to an identity
+ * is not a bounce to that identity.
  */
 async function otherRecipients(onTop: Header, env: Env): Promise<string[]> {
   const original = await env("ORIGINAL_RECIPIENT") || value(onTop, "X-Original-To");

@@ -1,4 +1,6 @@
-/** What the log says about a bounce besides the verdict: the message that it returns, and the server that returns it. */
+/**
+ * What the log says about a bounce besides the verdict: the message that it returns, and the server that returns it.
+ */
 import { parseAddressList } from "../lib/address.ts";
 import { type Header, value } from "../lib/message.ts";
 import { isProbeMessageId, PROBE } from "../lib/probe.ts";
@@ -6,7 +8,9 @@ import { returnedId } from "./checks/returned_header.ts";
 import type { Delivery } from "./delivery.ts";
 import { isBounceSender, type Verdict } from "./verdict.ts";
 
-/** Results that prove that the user sent the returned message. Otherwise a stranger could pretend that it was a test. */
+/**
+ * Results that prove that the user sent the returned message. Otherwise a stranger could pretend that it was a test.
+ */
 const PROVED = ["genuine", "late"];
 
 /** Returns the fields of the log line. Without a verdict the message could not be judged. */

@@ -48,8 +48,8 @@ function idsIn(header: Header, name: string): string[] {
 }
 
 /**
- * The address in the first line of a paragraph about a recipient, as qmail (QSBMF, "recipient paragraph") and Postfix write
- * it. Looking it up would double the work for most bounces.
+ * The address in the first line of a paragraph about a recipient, as qmail (QSBMF, "recipient paragraph") and Postfix
+ * write it. Looking it up would double the work for most bounces.
  */
 const FAILED_RECIPIENT = /^<([^<>\s]{1,501})>:/gm;
 

@@ -38,8 +38,8 @@ export interface Verdict {
   /** The recipient is a signed address of another user in a shared SRS domain: leave it to the next program. */
   readonly passed?: boolean;
   /**
-   * The address to write to instead: the recipient is a signed address that contains it, correctly signed, but no longer
-   * valid.
+   * The address to write to instead: the recipient is a signed address that contains it, correctly signed, but no
+   * longer valid.
    */
   readonly expired?: string;
   /** The answer to send, when the action is `answer`. */

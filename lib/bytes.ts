@@ -71,7 +71,9 @@ export function timingSafeEqual(a: Uint8Array, b: Uint8Array): boolean {
   return difference === 0;
 }
 
-/** Encodes base64 (RFC 4648 section 4). Node has no `toBase64()` before version 25; loading `btoa()` takes Deno 1 ms. */
+/**
+ * Encodes base64 (RFC 4648 section 4). Node has no `toBase64()` before version 25; loading `btoa()` takes Deno 1 ms.
+ */
 export function base64(bytes: Bytes): string {
   return "toBase64" in bytes ? bytes.toBase64() : btoa(decodeLatin1(bytes));
 }

@@ -11,8 +11,8 @@ import { eightBitText } from "./message_id.ts";
 type Canonicalize = (body: string) => string;
 
 /**
- * What readers see, where replies and the thread go, and how the body is read. None of these fields may be added, removed
- * or repeated. Sender is not among them, because Exim adds it to mail that a local user submits.
+ * What readers see, where replies and the thread go, and how the body is read. None of these fields may be added,
+ * removed or repeated. Sender is not among them, because Exim adds it to mail that a local user submits.
  */
 const COMPARED: readonly (readonly [name: string, canonicalize: Canonicalize])[] = [
   ["From", mailboxes],
@@ -34,7 +34,9 @@ const COMPARED: readonly (readonly [name: string, canonicalize: Canonicalize])[]
 /** The names of the fields, in the order of {@link comparedFields}. */
 export const COMPARED_FIELDS: readonly string[] = COMPARED.map(([name]) => name);
 
-/** Returns the bodies of each compared field as one text, in canonical form; empty when the field is missing or empty. */
+/**
+ * Returns the bodies of each compared field as one text, in canonical form; empty when the field is missing or empty.
+ */
 export function comparedFields(header: Header): string[] {
   return COMPARED.map(([name, canonicalize]) => {
     const fields = header.filter((field) => named(field, name));

@@ -41,7 +41,9 @@ export function base64In(text: string): Bytes {
   return concat(...units.map((unit) => fromBase64(unit.length % 4 === 1 ? unit.slice(0, -1) : unit)));
 }
 
-/** Decodes quoted-printable (RFC 2045 section 6.7) to a Latin-1 string. Other text changes only where it contains `=`. */
+/**
+ * Decodes quoted-printable (RFC 2045 section 6.7) to a Latin-1 string. Other text changes only where it contains `=`.
+ */
 export function fromQuotedPrintable(text: string): string {
   return text.replace(/=[ \t]*\r?\n/g, "").replace(
     /=([0-9A-F]{2})/gi,

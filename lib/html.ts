@@ -19,8 +19,8 @@ export function looksLikeHtml(text: string): boolean {
 }
 
 /**
- * Converts a page to lines: `<br>` ends a line, a block begins one. Line ends of the source are kept, because headers are
- * often in `<pre>`, or wrapped in a way that a browser would not show.
+ * Converts a page to lines: `<br>` ends a line, a block begins one. Line ends of the source are kept, because headers
+ * are often in `<pre>`, or wrapped in a way that a browser would not show.
  *
  * @param latin1 whether this is a Latin-1 string; see {@link unescapeHtml}
  */

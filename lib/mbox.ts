@@ -2,7 +2,9 @@
 import { concat, utf8 } from "./bytes.ts";
 import { type Header, named } from "./message.ts";
 
-/** Returns the line before a message. Its date is in UTC (RFC 4155), and spaces in the sender become `-`, as in qmail. */
+/**
+ * Returns the line before a message. Its date is in UTC (RFC 4155), and spaces in the sender become `-`, as in qmail.
+ */
 export function fromLine(sender: string | null | undefined, now: Date): string {
   const name = (sender ?? "MAILER-DAEMON").replace(/[^!-~]/g, "-") || "MAILER-DAEMON";
   const [, weekday, day, month, year, time] = /^(\w+), (\d+) (\w+) (\d+) ([\d:]+)/.exec(now.toUTCString())!;
@@ -12,7 +14,9 @@ export function fromLine(sender: string | null | undefined, now: Date): string {
 /** Fields in which mail programs note the state of a message in a mailbox, such as deleted, and where its body ends. */
 const STATE_FIELDS = ["Status", "X-Status", "Content-Length"];
 
-/** Returns the header for a mailbox: without the fields above, and without a line that begins with `From` and a space. */
+/**
+ * Returns the header for a mailbox: without the fields above, and without a line that begins with `From` and a space.
+ */
 export function mboxHeader(header: Header): Header {
   return header.filter((one) => !STATE_FIELDS.some((name) => named(one, name)))
     .map((one) => one.raw.startsWith("From ") ? { ...one, raw: one.raw.replace(/^From[ \t]+:/, "From:") } : one);

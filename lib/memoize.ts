@@ -7,8 +7,8 @@ class Existing {
 
 /**
  * Returns a function that computes its result once for each object, and keeps it as long as the object, in a private
- * field of it. In a WeakMap, the results would survive until the next collection of V8's old generation: for each bounce
- * at the door, several KB.
+ * field of it. In a WeakMap, the results would survive until the next collection of V8's old generation: for each
+ * bounce at the door, several KB.
  */
 export function memoize<K extends object, V>(compute: (key: K) => V): (key: K) => V {
   class Known extends Existing {

@@ -88,7 +88,9 @@ function emptyLine(bytes: Uint8Array): number {
   return bytes.length;
 }
 
-/** Removes CRs at the end of a line, which would become part of a CRLF. A regular expression would take quadratic time. */
+/**
+ * Removes CRs at the end of a line, which would become part of a CRLF. A regular expression would take quadratic time.
+ */
 function withoutReturns(line: string): string {
   let end = line.length;
   while (line[end - 1] === "\r") end--;

@@ -1,9 +1,9 @@
 /**
  * MIME parts (RFC 2045, RFC 2046), as far as bounces need them.
  *
- * This is deliberately not a general parser. postal-mime takes 10 seconds for a To field of 1 MB, and up to 3 seconds for
- * 256 KB of padded base64 or short lines. Here addresses are not parsed, each level of the body is scanned once, and
- * everything that a stranger can repeat is bounded.
+ * This is deliberately not a general parser. postal-mime takes 10 seconds for a To field of 1 MB, and up to 3 seconds
+ * for 256 KB of padded base64 or short lines. Here addresses are not parsed, each level of the body is scanned once,
+ * and everything that a stranger can repeat is bounded.
  */
 import { decodeLatin1, encodeLatin1, utf8 } from "./bytes.ts";
 import { base64In, fromQuotedPrintable } from "./encoded_words.ts";

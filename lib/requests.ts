@@ -1,6 +1,6 @@
 /**
- * Recognizes requests to list software: to subscribe to a list or to unsubscribe from it. Parsing is strict, because the
- * request decides which confirmation is sent later. An ambiguous message requests nothing.
+ * Recognizes requests to list software: to subscribe to a list or to unsubscribe from it. Parsing is strict, because
+ * the request decides which confirmation is sent later. An ambiguous message requests nothing.
  */
 import { type Address, canonical, parseAddress } from "./address.ts";
 import { decodeLatin1 } from "./bytes.ts";
@@ -69,7 +69,8 @@ export function requestIn(recipient: Address, message: RequestMessage): Request 
   const words = commandIn(message, own !== undefined)?.split(" ") ?? [];
   const word = (words[0] ?? "").toLowerCase();
   if (!Object.hasOwn(COMMANDS, word)) return undefined;
-  // LIST-request implies the list; for other addresses the command names it. The subscriber's address or name may follow.
+  // LIST-request implies the list; for other addresses the command names it. The subscriber's address or name may
+  // follow.
   const rest = words.slice(own === undefined ? 2 : 1);
   const name = own ?? listName(words[1], domain);
   const subscriber = subscriberIn(rest, own !== undefined);

@@ -21,8 +21,8 @@ export function receivedBefore(header: Header): ReadonlySet<Field> {
 /**
  * Checks envelope sender and author of a submitted message.
  *
- * @param login the name with which the client has logged in; the sender of a login without a domain must have it as local
- *   part, that of a login with a domain must be equal to it
+ * @param login the name with which the client has logged in; the sender of a login without a domain must have it as
+ *   local part, that of a login with a domain must be equal to it
  * @param sender null for the null sender, which receipts use
  * @returns why the client may not send it, in words for the client; undefined if it may
  */

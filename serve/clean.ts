@@ -7,7 +7,11 @@ import { prepareSent } from "../io/state/sent.ts";
 /** Interval in milliseconds between checks. Files are removed once a day. */
 const CLEAN_MS = 3_600_000;
 
-/** Removes what has expired, now and every hour, without keeping the program alive. @returns a function that stops it */
+/**
+ * Removes what has expired, now and every hour, without keeping the program alive.
+ *
+ * @returns a function that stops it
+ */
 export function cleanHourly(settings: () => Settings, every = CLEAN_MS): () => void {
   const clean = () => {
     const { folder, redis } = settings().state;

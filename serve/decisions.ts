@@ -151,7 +151,9 @@ function undecidable(address: string, { loaded, sender }: DoorContext): Decision
   return { event: { identity: canonicalAddress(identity), outcome: "passed", error: unreadable.get(identity) } };
 }
 
-/** Rejects bounces to the plain address of an identity that never uses it as the envelope sender (`refuse_unsigned`). */
+/**
+ * Rejects bounces to the plain address of an identity that never uses it as the envelope sender (`refuse_unsigned`).
+ */
 function unsigned(address: string, context: DoorContext): Decision | undefined {
   const { loaded, sender, now } = context;
   const identity = sender === null ? identityOf(loaded.identities, address) : undefined;
@@ -207,8 +209,8 @@ function signed(address: string, { loaded, sender, now }: DoorContext): Decision
 }
 
 /**
- * Returns whether this is an SRS address outside of the SRS domains of the identities. It may name an identity whose mail
- * another program forwarded, such as postsrsd, which signs with a key of its own.
+ * Returns whether this is an SRS address outside of the SRS domains of the identities. It may name an identity whose
+ * mail another program forwarded, such as postsrsd, which signs with a key of its own.
  */
 function isForeign(address: string, loaded: Loaded): boolean {
   const { local, domain } = recipientIn(address);

@@ -35,8 +35,8 @@ export function doorRole(engine: Engine): MilterRole {
 }
 
 /**
- * Maximum number of deferred recipients of a message. Postfix ends the session after 20 errors (`smtpd_hard_error_limit`),
- * so a client that retries the same recipients would never make progress.
+ * Maximum number of deferred recipients of a message. Postfix ends the session after 20 errors
+ * (`smtpd_hard_error_limit`), so a client that retries the same recipients would never make progress.
  */
 const MAX_DEFERRED = 3;
 

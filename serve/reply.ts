@@ -26,8 +26,8 @@ const MAX_REPLY_OCTETS = 510;
 const POSTFIX_WORDS = "<>: Recipient address rejected: ";
 
 /**
- * Returns a reply as the action of a policy service, which has one line: the codes, and the lines of text. The contact is
- * omitted if the line would be too long.
+ * Returns a reply as the action of a policy service, which has one line: the codes, and the lines of text. The contact
+ * is omitted if the line would be too long.
  *
  * @param recipient the recipient that Postfix repeats in its reply
  */

@@ -1,6 +1,6 @@
 /**
- * Detects changed files by polling, on request and at most every few seconds. `Deno.watchFs` would need permission to read
- * whole folders (an editor replaces a file), and does not report changes on a network file system.
+ * Detects changed files by polling, on request and at most every few seconds. `Deno.watchFs` would need permission to
+ * read whole folders (an editor replaces a file), and does not report changes on a network file system.
  */
 
 /** Polling interval, and the time for which a file must be unchanged, in milliseconds. */

@@ -1,5 +1,6 @@
 /**
- * `shim --filter`: signs a message and prints it, for programs that send mail themselves or call filters. Nothing is sent.
+ * `shim --filter`: signs a message and prints it, for programs that send mail themselves or call filters. Nothing is
+ * sent.
  */
 import { formatAddress } from "../lib/address.ts";
 import { concat, utf8 } from "../lib/bytes.ts";
@@ -27,7 +28,11 @@ interface FilterOptions {
   readonly rest: readonly string[];
 }
 
-/** Signs the message on standard input, and prints it. @throws {Fail} before the message is complete: it must not be sent */
+/**
+ * Signs the message on standard input, and prints it.
+ *
+ * @throws {Fail} before the message is complete: it must not be sent
+ */
 export async function filter(args: readonly string[]): Promise<number> {
   const { envelope, received, login, rest } = parse(args);
   const invocation = parseFlags("shim", rest);
@@ -78,8 +83,8 @@ function parse(args: readonly string[]): FilterOptions {
 }
 
 /**
- * Separates the Received fields at the top that the mail system in front has added. If there are other fields above them,
- * or fewer, the message did not come the way that the caller expects, and they count as fields of the message.
+ * Separates the Received fields at the top that the mail system in front has added. If there are other fields above
+ * them, or fewer, the message did not come the way that the caller expects, and they count as fields of the message.
  */
 function splitReceived(header: Header, count: number): [added: Header, rest: Header] {
   const added = header.slice(0, count);

@@ -10,8 +10,8 @@ import type { Credentials } from "./sasl.ts";
 export type CheckExit = { readonly code: number; readonly signal?: undefined } | { readonly signal: string };
 
 /**
- * Deno can only make pipes of its own descriptors 0 to 2. So the credentials are a pipe on standard input, and the client
- * is descriptor 5, which the launcher has opened; the shell exchanges them and becomes the program.
+ * Deno can only make pipes of its own descriptors 0 to 2. So the credentials are a pipe on standard input, and the
+ * client is descriptor 5, which the launcher has opened; the shell exchanges them and becomes the program.
  */
 const EXCHANGE = 'exec 3<&0 0<&5 5<&-; exec "$@"';
 

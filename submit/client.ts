@@ -11,7 +11,10 @@ export class ClientGone extends Error {
   }
 }
 
-/** Maximum duration of the session of a client that has logged in. A client that sends single bytes is never silent for long. */
+/**
+ * Maximum duration of the session of a client that has logged in. A client that sends single bytes is never silent for
+ * long.
+ */
 export const SESSION_SECONDS = 3600;
 
 /** Maximum length of a line. RFC 4954 section 4 requires 12,288 bytes of base64. */

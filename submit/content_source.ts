@@ -27,7 +27,11 @@ export abstract class ContentSource {
   /** Receives more. @throws when the client has disconnected */
   protected abstract fill(): Promise<void>;
 
-  /** Waits for the first bytes, because `readInput` reads those synchronously. @throws when the client has disconnected */
+  /**
+   * Waits for the first bytes, because `readInput` reads those synchronously.
+   *
+   * @throws when the client has disconnected
+   */
   async prepare(): Promise<void> {
     while (this.ready.length === 0 && !this.ended) await this.fill();
   }

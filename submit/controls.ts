@@ -8,7 +8,11 @@ export function controlFile(name: string): string {
   return `${plainEnv("COUNTERSIGN_CONTROL") || "/var/qmail/control"}/${name}`;
 }
 
-/** Returns the lines of a control file, without blanks at their ends; undefined if it is missing. @throws {Fail} `config` */
+/**
+ * Returns the lines of a control file, without blanks at their ends; undefined if it is missing.
+ *
+ * @throws {Fail} `config`
+ */
 function controlLines(name: string): string[] | undefined {
   const file = controlFile(name);
   try {

@@ -1,7 +1,7 @@
 /**
- * Reads the content of a message after DATA. Only CRLF.CRLF ends it: where two servers disagree about the end, one message
- * could contain another (SMTP smuggling). A bare LF ends a line, but a lone dot beside one is text. A CR elsewhere, and
- * NUL, are rejected after the whole content was read.
+ * Reads the content of a message after DATA. Only CRLF.CRLF ends it: where two servers disagree about the end, one
+ * message could contain another (SMTP smuggling). A bare LF ends a line, but a lone dot beside one is text. A CR
+ * elsewhere, and NUL, are rejected after the whole content was read.
  */
 import { type Bytes, concat } from "../lib/bytes.ts";
 import type { ClientInput } from "./client.ts";
@@ -9,7 +9,9 @@ import { ContentSource, MAX_READ_BYTES } from "./content_source.ts";
 
 const [LF, CR, DOT] = [10, 13, 46];
 
-/** The content, as a source for `readInput`: without the dots that the client has added, with LF at the ends of lines. */
+/**
+ * The content, as a source for `readInput`: without the dots that the client has added, with LF at the ends of lines.
+ */
 export class DataSource extends ContentSource {
   /** Bytes of a line that has not ended. */
   #held: Bytes = new Uint8Array(0);

@@ -1,6 +1,6 @@
 /**
- * Runs an SMTP server and filters its session by the rules in control/fixsmtpio, so that it can run behind authup. The first
- * of `Deno.args` is the name of this program.
+ * Runs an SMTP server and filters its session by the rules in control/fixsmtpio, so that it can run behind authup. The
+ * first of `Deno.args` is the name of this program.
  */
 import { errorText, quoteAll } from "../lib/fail.ts";
 import { checkArguments, childEnvironment, plainEnv } from "../io/system/environment.ts";

@@ -1,6 +1,6 @@
 /**
- * The rules in control/fixsmtpio, one per line: `ENV:EVENT:PREPEND:GLOB:EXIT:RESPONSE`. Mistakes that acceptutils accepts
- * or reports without a reason are errors with a fix.
+ * The rules in control/fixsmtpio, one per line: `ENV:EVENT:PREPEND:GLOB:EXIT:RESPONSE`. Mistakes that acceptutils
+ * accepts or reports without a reason are errors with a fix.
  */
 import { Fail, quote } from "../lib/fail.ts";
 import { canEndWith } from "./fnmatch.ts";
@@ -46,7 +46,9 @@ export function problems(text: string, file: string): Fail[] {
   });
 }
 
-/** Returns the lines that are neither empty nor comments. As qmail reads control files, blanks at the end are removed. */
+/**
+ * Returns the lines that are neither empty nor comments. As qmail reads control files, blanks at the end are removed.
+ */
 function lines(text: string): { line: string; number: number }[] {
   const all = text.split("\n").map((line, index) => ({ line: line.replace(/[ \t]+$/, ""), number: index + 1 }));
   return all.filter(({ line }) => line !== "" && !line.startsWith("#"));

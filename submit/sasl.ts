@@ -16,7 +16,9 @@ export function decodeBase64(text: string): string | undefined {
   return whole ? decodeLatin1(Uint8Array.fromBase64(text)) : undefined;
 }
 
-/** Returns the credentials in a response for PLAIN; undefined if it is malformed. The authorization identity is ignored. */
+/**
+ * Returns the credentials in a response for PLAIN; undefined if it is malformed. The authorization identity is ignored.
+ */
 export function plainCredentials(answer: string): Credentials | undefined {
   const parts = decodeBase64(answer)?.split("\0");
   if (parts?.length !== 3) return undefined;

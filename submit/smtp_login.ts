@@ -116,5 +116,7 @@ async function refuse(line: string): Promise<undefined> {
   return undefined;
 }
 
-/** `UCSPITLS=!` requires TLS before AUTH. Deno cannot take over the descriptors of UCSPI-TLS, so no login is possible. */
+/**
+ * `UCSPITLS=!` requires TLS before AUTH. Deno cannot take over the descriptors of UCSPI-TLS, so no login is possible.
+ */
 const mustStartTls = () => plainEnv("UCSPITLS") === "!" && !Deno.env.has("DISABLETLS");

@@ -52,7 +52,8 @@ export async function submitFor(user: Submitter, message: ClientMessage, check: 
     log(settings, { direction: "out", ...envelope, login, result: "failed", why: refusal });
     throw new DataRejected("550 5.7.1", `Not sent: ${refusal}`);
   }
-  // The client may be slow: if this process were killed meanwhile, the injector would send the part that it has received.
+  // The client may be slow: if this process were killed meanwhile, the injector would send the part that it has
+  // received.
   const { transport } = settings;
   await submitMessage({
     settings: { ...settings, transport: { ...transport, spool: transport.spool || !input.whole } },

@@ -1,6 +1,6 @@
 /**
- * Checks a login for the script checkpassword: reads login, password and timestamp from standard input, asks a source, and
- * prints `USER`, or `USER:HOME`. Exits 0; 10 for a wrong password, 64 for wrong use, 75 if it cannot tell.
+ * Checks a login for the script checkpassword: reads login, password and timestamp from standard input, asks a source,
+ * and prints `USER`, or `USER:HOME`. Exits 0; 10 for a wrong password, 64 for wrong use, 75 if it cannot tell.
  */
 import { decodeLatin1 } from "../lib/bytes.ts";
 import { errorText, Fail, quote } from "../lib/fail.ts";
@@ -9,7 +9,9 @@ import { askDovecot } from "./backends/dovecot.ts";
 import { askUsersFile } from "./backends/users_file.ts";
 import { checked, type Credentials } from "./sasl.ts";
 
-/** The statuses, which the script translates: 1, the status of checkpassword for a wrong password, is also Deno's own. */
+/**
+ * The statuses, which the script translates: 1, the status of checkpassword for a wrong password, is also Deno's own.
+ */
 const [RIGHT, WRONG, MISUSED, TEMPORARY] = [0, 10, 64, 75];
 
 /** What a program of this interface reads at most. */

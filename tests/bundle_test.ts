@@ -1,6 +1,7 @@
 /**
  * The minifier replaces a variable that is used once by its value. With `using` that drops the disposal: a daemon then
- * loses a file descriptor each time. So every `using` must still be in the bundle; where it is not, use try and finally.
+ * loses a file descriptor each time. So every `using` must still be in the bundle; where it is not, use try and
+ * finally.
  */
 import assert from "node:assert/strict";
 import { ROOT, TempFolder } from "./rig.ts";

@@ -1,4 +1,6 @@
-/** A private CA and certificates signed by it, made with openssl, because Deno rejects self-signed server certificates. */
+/**
+ * A private CA and certificates signed by it, made with openssl, because Deno rejects self-signed server certificates.
+ */
 
 /** A CA with its files in a temporary folder. */
 export class Authority {

@@ -31,7 +31,9 @@ Deno.test("if the runtime cannot be downloaded, one line suggests alternatives a
   assert.equal(home.read("product"), "of an earlier run", "the earlier binary may be in use");
 });
 
-/** A program that prints the variable named by its first argument. deno compile does not accept a script as a runtime. */
+/**
+ * A program that prints the variable named by its first argument. deno compile does not accept a script as a runtime.
+ */
 const PRINTENV = "/usr/bin/printenv";
 
 /** [what DENORT_BIN is, its path, its output for `version`, the error] */

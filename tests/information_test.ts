@@ -1,4 +1,6 @@
-/** `-h` and `-V` print help and version, whatever the settings are. tests/admin/help_test.ts does this for the commands. */
+/**
+ * `-h` and `-V` print help and version, whatever the settings are. tests/admin/help_test.ts does this for the commands.
+ */
 import assert from "node:assert/strict";
 import { VERSION } from "../lib/version.ts";
 import { Home, ROOT } from "./rig.ts";

@@ -32,7 +32,9 @@ export async function userHome(): Promise<Home> {
   return home;
 }
 
-/** Sends a message with the installed shim, and judges its bounce and a forged one. `as` is a prefix of the commands. */
+/**
+ * Sends a message with the installed shim, and judges its bounce and a forged one. `as` is a prefix of the commands.
+ */
 export async function testPrograms(home: Home, prefix: string, as: string[] = []): Promise<void> {
   const env = minimalEnv(home);
   const before = home.mails("out").length;

@@ -187,7 +187,9 @@ const BY_HOOK: Row[] = [
   ...OTHER_ARGS.map((args) => ({ args })),
 ];
 
-/** A home whose sandbox file lists greg's address and where Deno is replaced; `real`: not listed, with the real Deno. */
+/**
+ * A home whose sandbox file lists greg's address and where Deno is replaced; `real`: not listed, with the real Deno.
+ */
 function makeHome(real: boolean): Home {
   const home = new Home();
   home.settings(`[transport]\nvia = "maildir"\nmaildir = "~/out"\n[incoming]\nspam = "~/Spam"\n`);

@@ -140,7 +140,8 @@ for (const { rights, launcher } of PROGRAMS) {
       return;
     }
 
-    // These know nothing of a user's settings either; verify may read the source in its argument, which is missing here.
+    // These know nothing of a user's settings either; verify may read the source in its argument, which is missing
+    // here.
     if (shell || rights === "verify") {
       const own = [`${config}/config.toml`, `${config}/keys`, home.write("control/me", "mx.example.org\n")];
       const tried = own.map((path): [string, unknown] => ["readAny", path]);

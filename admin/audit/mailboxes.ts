@@ -140,7 +140,9 @@ class Reader {
     this.#message = { bytes: this.#first, whole: true, more: () => this.#more(), tail: () => this.#tail() };
   }
 
-  /** Yields the messages of a file: one if its name says so, otherwise those of an mbox if the first line begins one. */
+  /**
+   * Yields the messages of a file: one if its name says so, otherwise those of an mbox if the first line begins one.
+   */
   *file(path: string, kind: Found["kind"]): Generator<ArchivedMessage> {
     let file: Deno.FsFile;
     try {
@@ -298,7 +300,10 @@ function nextMessage(window: Uint8Array, from: number, size: number, ended: bool
   return -1;
 }
 
-/** Whether a `From sender date` line begins here. A time and a year are required, because sentences begin with From, too. */
+/**
+ * Whether a `From sender date` line begins here. A time and a year are required, because sentences begin with From,
+ * too.
+ */
 function isFromLine(bytes: Uint8Array, at: number, size: number): boolean {
   if (
     bytes[at] !== F || bytes[at + 1] !== 114 || bytes[at + 2] !== 111 || bytes[at + 3] !== 109 || bytes[at + 4] !== 32

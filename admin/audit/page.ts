@@ -100,7 +100,8 @@ function table(head: readonly string[], body: readonly (readonly string[])[]): s
 }
 
 /**
- * Draws stacked bars. On a narrow screen the chart is scrolled and not shrunk, so that its labels stay readable. Other mail is omitted, because it would make the rest too small to see.
+ * Draws stacked bars. On a narrow screen the chart is scrolled and not shrunk, so that its labels stay readable. Other
+ * mail is omitted, because it would make the rest too small to see.
  */
 function chart(audit: Audit): string {
   const results = RESULTS.filter((result) => result !== "other" && audit.results[result] > 0);

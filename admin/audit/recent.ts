@@ -1,6 +1,6 @@
 /**
- * Counts how much of the mail that was sent recently went through the shim. Mail sent by a phone or a webmail has no tag and
- * is not in the index of sent mail, so that its genuine bounces cannot be distinguished from forged ones.
+ * Counts how much of the mail that was sent recently went through the shim. Mail sent by a phone or a webmail has no
+ * tag and is not in the index of sent mail, so that its genuine bounces cannot be distinguished from forged ones.
  */
 import { parseAddressList } from "../../lib/address.ts";
 import type { Settings } from "../../lib/settings/parse.ts";

@@ -101,7 +101,10 @@ export interface Audited {
   readonly mailboxes: readonly string[];
   /** The day of the audit. */
   readonly date: string;
-  /** Whether the settings refuse forged bounces (`incoming.forged`), and all mail to a plain address from the null sender. */
+  /**
+   * Whether the settings refuse forged bounces (`incoming.forged`), and all mail to a plain address from the null
+   * sender.
+   */
   readonly refuses: { readonly forged: boolean; readonly unsigned: boolean };
 }
 

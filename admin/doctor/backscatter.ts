@@ -1,6 +1,6 @@
 /**
- * Checks whether this host itself makes backscatter: what Postfix accepts and cannot deliver later, it returns to a sender
- * that is usually forged (BACKSCATTER_README of Postfix).
+ * Checks whether this host itself makes backscatter: what Postfix accepts and cannot deliver later, it returns to a
+ * sender that is usually forged (BACKSCATTER_README of Postfix).
  */
 import type { Finding } from "./finding.ts";
 import type { FindingId } from "./ids.ts";

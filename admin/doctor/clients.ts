@@ -16,8 +16,8 @@ export interface ClientContext {
   /** Returns whether there is certainly no such file. */
   missing(path: string): boolean;
   /**
-   * Returns the first of these users that exists, and why they cannot open a socket; undefined if they can, or if that is
-   * unknown.
+   * Returns the first of these users that exists, and why they cannot open a socket; undefined if they can, or if that
+   * is unknown.
    */
   denied(socket: string, users: readonly string[], groups: "primary" | "all"): SocketDenied | undefined;
 }

@@ -11,7 +11,9 @@ export interface PathInfo {
   readonly uid: number;
 }
 
-/** Returns a file with its mode; undefined if it is missing, or cannot be read, in which case `unreadable` is called. */
+/**
+ * Returns a file with its mode; undefined if it is missing, or cannot be read, in which case `unreadable` is called.
+ */
 export function textFile(
   path: string,
   unreadable: (path: string, why: string) => void = () => {},

@@ -1,6 +1,6 @@
 /**
- * The ids of the findings, with what each one means. An id keeps its meaning in later versions: scripts and issue reports
- * refer to it. The list in countersign(1) is generated from it.
+ * The ids of the findings, with what each one means. An id keeps its meaning in later versions: scripts and issue
+ * reports refer to it. The list in countersign(1) is generated from it.
  */
 
 /** The meaning of each id, in alphabetical order. */

@@ -52,7 +52,9 @@ export function injector({ transport }: Settings): string | undefined {
   return argumentsFor(transport.preset, transport.command, { sender: undefined, recipients: [], dsn: {} })[0];
 }
 
-/** Returns a command line with which the program reads its configuration and sends nothing; undefined if it has none. */
+/**
+ * Returns a command line with which the program reads its configuration and sends nothing; undefined if it has none.
+ */
 export function versionCommand({ transport }: Settings): readonly string[] | undefined {
   const [program, ...first] = transport.command;
   const words = { exim: ["-bV"], msmtp: ["--version"] }[transport.preset];

@@ -19,8 +19,8 @@ type Run = (argv: readonly string[]) => Promise<{ code: number; out: string; sai
 const NAMES = "master|qmail-lspawn|qmail-smtpd|tcpserver|exim|exim4|sendmail|sendmail-mta|smtpd|dovecot|cron|crond";
 
 /**
- * Prints pid, name and hard limits of these programs. A shell reads them, because Deno permits reading /proc only together
- * with everything else.
+ * Prints pid, name and hard limits of these programs. A shell reads them, because Deno permits reading /proc only
+ * together with everything else.
  */
 const LIST = `for folder in /proc/[0-9]*; do
   read -r name <$folder/comm || continue

@@ -19,7 +19,9 @@ export interface Loop {
   send(argv: readonly string[], message: string): Promise<{ readonly code: number; readonly said: string }>;
 }
 
-/** Returns an address in a domain that does not exist (RFC 6761 section 6.4), so that no server receives the message. */
+/**
+ * Returns an address in a domain that does not exist (RFC 6761 section 6.4), so that no server receives the message.
+ */
 export const nonexistentAddress = (): string => `countersign-loop-${crypto.randomUUID().slice(0, 8)}@loop.invalid`;
 
 /** A message that was sent. */

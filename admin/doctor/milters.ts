@@ -85,7 +85,9 @@ function parseMilters(list: string, value: Parameters, folder: string): Milter[]
   });
 }
 
-/** Returns the role of a socket. Its path is relative to the queue directory, which is the root of a chrooted service. */
+/**
+ * Returns the role of a socket. Its path is relative to the queue directory, which is the root of a chrooted service.
+ */
 function roleOf(address: string, value: Parameters, folder: string): Milter["role"] {
   const [, path] = /^(?:unix|local):(.+)$/.exec(address) ?? [];
   if (path === undefined) return "other";

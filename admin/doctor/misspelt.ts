@@ -1,4 +1,7 @@
-/** Finds commands in mail filters that were probably meant to be the hook: no such program exists, but the name is similar. */
+/**
+ * Finds commands in mail filters that were probably meant to be the hook: no such program exists, but the name is
+ * similar.
+ */
 import { nearest } from "../../lib/nearest.ts";
 import { type Finding, findingsOf, type Programs, type TextFile } from "./finding.ts";
 import { hookCall } from "./hook_call.ts";

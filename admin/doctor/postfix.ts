@@ -19,8 +19,8 @@ export interface PostfixContext {
   /** The settings file; hooks with other settings are not checked against them. */
   readonly config: string;
   /**
-   * Returns why a system user, in this group or their primary one, cannot use the state; undefined if they can, or if it
-   * is unknown.
+   * Returns why a system user, in this group or their primary one, cannot use the state; undefined if they can, or if
+   * it is unknown.
    */
   readonly stateTrouble: (user: string, group: string | undefined) => Pick<Finding, "what" | "fix"> | undefined;
 }

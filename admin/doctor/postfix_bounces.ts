@@ -1,4 +1,6 @@
-/** Follows a bounce to a signed address through the Postfix of this machine: accepted, as whose, and by which service? */
+/**
+ * Follows a bounce to a signed address through the Postfix of this machine: accepted, as whose, and by which service?
+ */
 import type { Finding } from "./finding.ts";
 import type { FindingId } from "./ids.ts";
 import { nearest } from "../../lib/nearest.ts";

@@ -29,7 +29,9 @@ interface Place extends Entry {
 /** Parameters that list the domains for which Postfix accepts mail. */
 const ACCEPTED = ["virtual_alias_domains", "mydestination", "relay_domains", "virtual_mailbox_domains"];
 
-/** Checks main.cf and master.cf, or the output of postconf. Nothing is reported if Postfix uses neither of the sockets. */
+/**
+ * Checks main.cf and master.cf, or the output of postconf. Nothing is reported if Postfix uses neither of the sockets.
+ */
 export function checkPostfixMaps(files: readonly TextFile[], context: MapsContext): Finding[] {
   const { parameters, services } = entries(files);
   const value = parametersOf(parameters);

@@ -1,6 +1,6 @@
 /**
- * Asks the Postfix of this machine instead of modelling it: postconf(1) expands its parameters and lists its services, and
- * postmap(1) queries its tables.
+ * Asks the Postfix of this machine instead of modelling it: postconf(1) expands its parameters and lists its services,
+ * and postmap(1) queries its tables.
  */
 
 /** Runs a program. @returns its exit status, output and the last line of standard error */

@@ -10,7 +10,9 @@ const TIMEOUT_MS = 60_000;
 /** Bytes of a script that are read. */
 const SCRIPT_BYTES = 64 * 1024;
 
-/** Returns the programs of this machine; a path may begin with `~` or `$HOME`, and relative paths are below the home. */
+/**
+ * Returns the programs of this machine; a path may begin with `~` or `$HOME`, and relative paths are below the home.
+ */
 export function programsOf(home: string): Programs {
   const resolve = (path: string) => {
     const whole = path.replace(/^~(?=\/)|^\$\{?HOME\}?(?=\/)/, home);
@@ -91,7 +93,9 @@ export async function run(
   }
 }
 
-/** Creates the log as the owner of the state folder; run as root, the hook would create one that its user cannot write. */
+/**
+ * Creates the log as the owner of the state folder; run as root, the hook would create one that its user cannot write.
+ */
 export async function createLogAsOwner(state: string): Promise<void> {
   const [folder, log] = [pathInfo(state), pathInfo(`${state}/log`)];
   if (Deno.uid() !== 0 || folder.kind !== "folder" || folder.uid === 0 || log.kind !== "missing") return;
@@ -112,8 +116,8 @@ export function withNetwork(command: string, args: readonly string[]): string {
 }
 
 /**
- * Throws an error again. If the launcher did not permit the command to connect to countersign serve, the fix is the command
- * that may.
+ * Throws an error again. If the launcher did not permit the command to connect to countersign serve, the fix is the
+ * command that may.
  */
 export function throwWithNetwork(error: unknown, command: string, args: readonly string[]): never {
   if (!(error instanceof Fail) || !(error.cause instanceof Deno.errors.NotCapable)) throw error;

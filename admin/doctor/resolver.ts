@@ -1,7 +1,9 @@
 /** Queries DNS for doctor. */
 import { reason } from "../../lib/fail.ts";
 
-/** Queries DNS. Returns an empty list if there are no such records, and throws {@link NoAnswer} if DNS does not answer. */
+/**
+ * Queries DNS. Returns an empty list if there are no such records, and throws {@link NoAnswer} if DNS does not answer.
+ */
 export interface Resolver {
   mx(name: string): Promise<readonly string[]>;
   txt(name: string): Promise<readonly string[]>;

@@ -1,4 +1,7 @@
-/** Checks how Sendmail uses the sockets of `countersign serve`: sendmail.cf, and the folders that it requires to be safe. */
+/**
+ * Checks how Sendmail uses the sockets of `countersign serve`: sendmail.cf, and the folders that it requires to be
+ * safe.
+ */
 import { type PathInfo, pathInfo } from "./filesystem.ts";
 import { type Finding, findingsOf, type TextFile } from "./finding.ts";
 import type { MilterContext } from "./milters.ts";

@@ -19,7 +19,9 @@ import { withNetwork } from "./programs.ts";
 import { stateOfOther } from "./serve_state.ts";
 import { identityLine } from "./settings.ts";
 
-/** The fix for a socket without a server. systemd closes its sockets when the service has failed to start several times. */
+/**
+ * The fix for a socket without a server. systemd closes its sockets when the service has failed to start several times.
+ */
 export const START = "systemctl restart 'countersign-*.socket' countersign, or countersign serve";
 
 /** Runs all checks of `countersign serve`. Sockets are checked only if the settings use them. */

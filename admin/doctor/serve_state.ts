@@ -20,8 +20,8 @@ export function missingState(settings: Settings, user = Deno.uid()): Finding | u
 }
 
 /**
- * Returns a finding if the folder, its log or a file of the index of sent mail does not belong to the user of `countersign
- * serve`. A shim that root runs with the settings of the site creates such files.
+ * Returns a finding if the folder, its log or a file of the index of sent mail does not belong to the user of
+ * `countersign serve`. A shim that root runs with the settings of the site creates such files.
  */
 export function stateOfOther(settings: Settings, engine: number): Finding | undefined {
   const { folder } = settings.state;

@@ -1,4 +1,6 @@
-/** Evaluates SPF (RFC 7208) as far as needed for the user's own records: without macros; `ptr` and `exists` never match. */
+/**
+ * Evaluates SPF (RFC 7208) as far as needed for the user's own records: without macros; `ptr` and `exists` never match.
+ */
 import type { Resolver } from "./resolver.ts";
 
 /** Limit of DNS lookups in one evaluation (RFC 7208 section 4.6.4). */

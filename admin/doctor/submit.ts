@@ -58,7 +58,8 @@ export async function checkSubmit(context: DoctorContext, settings: Settings): P
 
 async function certificateFindings(settings: Settings, now: Date): Promise<Finding[]> {
   const { certificate } = settings.submit;
-  const { parseCertificate, readCertificate } = await import("../../submit/submitd/certificate.ts"); // with Node's crypto
+  // Imported late, with Node's crypto.
+  const { parseCertificate, readCertificate } = await import("../../submit/submitd/certificate.ts");
   try {
     const end = Date.parse(parseCertificate(readCertificate(settings).cert)!.validTo);
     const days = Math.floor((end - now.getTime()) / 86_400_000);

@@ -1,6 +1,6 @@
 /**
- * A session with a submission server, for doctor. It uses Node's TLS, because Deno's own does not reveal the certificate
- * of the server, and rejects one that the check must report.
+ * A session with a submission server, for doctor. It uses Node's TLS, because Deno's own does not reveal the
+ * certificate of the server, and rejects one that the check must report.
  */
 import { connect, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";

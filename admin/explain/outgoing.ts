@@ -43,7 +43,11 @@ export interface OutgoingExplanation {
 /** Program names that the arguments may begin with. */
 const PROGRAMS = ["shim", "sendmail", "qmail-inject"];
 
-/** Parses the arguments of the shim. `-bs`, `-bp`, `-q` and `-bi` are options of the real program. @throws {Fail} `usage` */
+/**
+ * Parses the arguments of the shim. `-bs`, `-bp`, `-q` and `-bi` are options of the real program.
+ *
+ * @throws {Fail} `usage`
+ */
 export function readCommand(argv: readonly string[]): { real: string } | { call: Parameters<typeof plan>[0] } {
   const [first = "", ...rest] = argv;
   const name = first.slice(first.lastIndexOf("/") + 1);

@@ -31,7 +31,9 @@ export function nameElsewhere(name: string, size?: number): string {
   return sized(name.replace(/,U=\d+(?=[,:;!]|$)/g, ""), size);
 }
 
-/** Returns the name with this size, if it contains one. The size with CRLF (`,W=`) is removed; Dovecot can compute it. */
+/**
+ * Returns the name with this size, if it contains one. The size with CRLF (`,W=`) is removed; Dovecot can compute it.
+ */
 export function sized(name: string, size?: number): string {
   if (size === undefined) return name;
   return name.replace(/,S=\d+(?=[,:;!]|$)/g, `,S=${size}`).replace(/,W=\d+(?=[,:;!]|$)/g, "");
@@ -113,7 +115,9 @@ export function checkMaildir(path: string): string {
   throw new Fail("io", `Maildir cannot be read: ${why}`, { file: path });
 }
 
-/** Whether new or cur of two maildirs are one folder, through a link or a mount: a message would be moved onto itself. */
+/**
+ * Whether new or cur of two maildirs are one folder, through a link or a mount: a message would be moved onto itself.
+ */
 export function shareFolder(one: string, other: string): boolean {
   const identify = (path: string) => {
     try {

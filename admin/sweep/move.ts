@@ -1,4 +1,6 @@
-/** Moves a message into the spam maildir: by rename, or as a durable copy where that is not possible. Nothing is lost. */
+/**
+ * Moves a message into the spam maildir: by rename, or as a durable copy where that is not possible. Nothing is lost.
+ */
 import { isMissing, syncFolder } from "../../io/system/files.ts";
 import { type MailFile, nameElsewhere, pathOf } from "./mailbox.ts";
 import type { JudgedMail } from "./judged.ts";

@@ -44,8 +44,8 @@ export async function bundle(folder: string): Promise<void> {
 }
 
 /**
- * Replaces literal names in import() with computed ones. Deno would read and parse a module with a literal name at every
- * start.
+ * Replaces literal names in import() with computed ones. Deno would read and parse a module with a literal name at
+ * every start.
  */
 function withComputedImports(script: string): string {
   return script.replace(/\bimport\(("\.[^"]*")\)/g, "import(import.meta.resolve($1))");

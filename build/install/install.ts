@@ -1,6 +1,6 @@
 /**
- * Installs the bundled programs, Deno's binary and the launchers below a prefix. All paths between them are relative, so
- * that the prefix may be moved. The checkout is not needed afterwards.
+ * Installs the bundled programs, Deno's binary and the launchers below a prefix. All paths between them are relative,
+ * so that the prefix may be moved. The checkout is not needed afterwards.
  */
 import { readArguments } from "../../admin/arguments.ts";
 import { isThere } from "../../admin/files.ts";

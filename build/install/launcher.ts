@@ -55,7 +55,8 @@ const SERVE =
 
 /**
  * Variables of the GNU C library for `countersign submitd`. Each login takes 16 MB in another thread, which the library
- * would keep for later: 100 MB more, and as `detached` forks, a message for a program would take half as much time again.
+ * would keep for later: 100 MB more, and as `detached` forks, a message for a program would take half as much time
+ * again.
  */
 const SUBMITD = "export MALLOC_ARENA_MAX=1 MALLOC_MMAP_THRESHOLD_=1000000";
 
@@ -66,8 +67,8 @@ const SUBMITD = "export MALLOC_ARENA_MAX=1 MALLOC_MMAP_THRESHOLD_=1000000";
 const [DATA_LEAN, DATA] = [50_000, 600_000];
 
 /**
- * Programs that mail servers start as users who may not read the settings. They have no sandbox file: all that they may do
- * is connect to the socket `lookup` of `countersign serve`.
+ * Programs that mail servers start as users who may not read the settings. They have no sandbox file: all that they may
+ * do is connect to the socket `lookup` of `countersign serve`.
  */
 export const CLIENTS: readonly string[] = ["ask", "opensmtpd"];
 
@@ -157,7 +158,11 @@ ${mailboxLines(`    [ "$program" != incoming ] || ${lockPermitted("hooks/mboxloc
 ${MAILBOX_LINES[rights] ?? ""}`;
 }
 
-/** Returns lines that permit the mailbox of --maildir or --mbox. @param locks a line that permits the program that locks it */
+/**
+ * Returns lines that permit the mailbox of --maildir or --mbox.
+ *
+ * @param locks a line that permits the program that locks it
+ */
 function mailboxLines(locks: string): string {
   return `  if [ -n "$allowed" ]; then
     [ -z "$maildir" ] || real_path "$maildir" || real=$maildir
@@ -201,8 +206,9 @@ function verifyLines(): string {
 }
 
 /**
- * Returns lines that permit the control files. authup and fixsmtpio run the program in their arguments, by way of a shell;
- * for authup, descriptor 5 is the client, because Deno needs standard input to give the password to that program.
+ * Returns lines that permit the control files. authup and fixsmtpio run the program in their arguments, by way of a
+ * shell; for authup, descriptor 5 is the client, because Deno needs standard input to give the password to that
+ * program.
  */
 function controlLines(rights: string): string {
   const control = `  control=\${COUNTERSIGN_CONTROL:-/var/qmail/control}

@@ -40,7 +40,9 @@ const COMMANDS = [
   { name: "countersign-shim", rights: "shim", entry: "shim/main.js" }, // a `shim` on PATH could be another program
 ];
 
-/** The binary of Deno, which npm installs in one of these folders; the package `deno` itself is a script that starts it. */
+/**
+ * The binary of Deno, which npm installs in one of these folders; the package `deno` itself is a script that starts it.
+ */
 const DENOS = ['"$here"/../node_modules/@deno/*/deno', '"$here"/../../../@deno/*/deno'];
 
 /** Returns the launcher of a command. */

@@ -51,7 +51,8 @@ export async function prove({ shim, countersign, hook, doorbell, ask, submit, ca
     const piped = { stdin: "piped", stdout: "piped", stderr: "piped" } as const;
     const child = new Deno.Command(program, { args, env: mine, cwd: home, ...piped }).spawn();
     const writer = child.stdin.getWriter();
-    await writer.write(new TextEncoder().encode(input)).then(() => writer.close()).catch(() => {}); // reported by its status
+    // An error is reported by its status.
+    await writer.write(new TextEncoder().encode(input)).then(() => writer.close()).catch(() => {});
     const { code, stdout, stderr } = await child.output();
     const output = new TextDecoder().decode(stdout);
     if (code !== expected) throw new Error(`${program} does not work: ${output}${new TextDecoder().decode(stderr)}`);

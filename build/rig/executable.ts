@@ -2,8 +2,8 @@
 
 /**
  * Writes an executable file. A child process writes it: a process that this one is starting at the same moment, in
- * another test, has all open files of this process until its exec, and the system refuses to run a file that is open for
- * writing ("Text file busy").
+ * another test, has all open files of this process until its exec, and the system refuses to run a file that is open
+ * for writing ("Text file busy").
  */
 export function writeExecutable(path: string, text: string | Uint8Array, mode = 0o755): void {
   const draft = Deno.makeTempFileSync({ prefix: "countersign-" });

@@ -1,5 +1,6 @@
 /**
- * A temporary home directory in which the programs run as a user would run them. Tests, benchmarks and the demo share it.
+ * A temporary home directory in which the programs run as a user would run them. Tests, benchmarks and the demo share
+ * it.
  */
 import { sandboxFile } from "../../lib/paths.ts";
 import { permissions, sandboxText } from "../../lib/settings/sandbox.ts";
@@ -18,8 +19,8 @@ export interface Ran {
 }
 
 /**
- * Returns the texts of the files in a folder, the oldest first. The names of messages that are delivered within a second
- * are in no order.
+ * Returns the texts of the files in a folder, the oldest first. The names of messages that are delivered within a
+ * second are in no order.
  */
 export function textsByAge(folder: string): string[] {
   try {
@@ -72,7 +73,9 @@ export class Home {
     this.write(".config/countersign/config.toml", `${top}\n${identity}\n${more}`);
   }
 
-  /** Writes the sandbox file as `countersign sandbox` does, so that all tests run with it; none for invalid settings. */
+  /**
+   * Writes the sandbox file as `countersign sandbox` does, so that all tests run with it; none for invalid settings.
+   */
   sandbox(name: string): void {
     const source = { file: `${this.path}/${name}`, home: this.path };
     try {

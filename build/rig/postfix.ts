@@ -97,7 +97,8 @@ ${main}
 `,
     );
     Deno.writeTextFileSync(`${this.config}/passwd`, `${Deno.readTextFileSync("/etc/passwd")}${users}`);
-    // Programs that it starts would otherwise inherit the name of a configuration that sendmail(1) takes from root alone.
+    // Programs that it starts would otherwise inherit the name of a configuration that sendmail(1) takes from root
+    // alone.
     this.#start = machine ? this.onMachine(["postfix", "start"]) : ["postfix", "-c", this.config, "start"];
   }
 

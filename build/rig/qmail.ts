@@ -23,7 +23,9 @@ export interface Letter {
   user?: string;
 }
 
-/** Finds the recipient of an address as qmail-send does, by a line of control/virtualdomains or else as a local address. */
+/**
+ * Finds the recipient of an address as qmail-send does, by a line of control/virtualdomains or else as a local address.
+ */
 export function routed(address: string, virtualdomains: string): Required<Omit<Letter, "sender">> {
   const [domain, target] = virtualdomains.trim().split(":") as [string, string];
   const at = address.lastIndexOf("@");

@@ -1,4 +1,6 @@
-/** Checks whether the recipient is a signed address of an identity, or any other address in an SRS domain of the user. */
+/**
+ * Checks whether the recipient is a signed address of an identity, or any other address in an SRS domain of the user.
+ */
 import { type Address, canonical, formatAddress } from "../../lib/address.ts";
 import { isRejection } from "../../lib/fail.ts";
 import { canonicalAddress, type Identity, identityOf } from "../../lib/settings/identity.ts";
@@ -15,8 +17,8 @@ const MAX_LATE_DAYS = 180;
 const MIN_HASH_LENGTH = 8;
 
 /**
- * The identity that signed the address, with the reason in `late` if it is no longer valid; or what is wrong. `plain` is
- * the address inside, if the signature is correct.
+ * The identity that signed the address, with the reason in `late` if it is no longer valid; or what is wrong. `plain`
+ * is the address inside, if the signature is correct.
  */
 export type Opened = { identity: Identity; plain: string; late?: string } | { wrong: string; plain?: string };
 

@@ -72,7 +72,9 @@ function textOf(service: Service, cookie: Cookie, request: Request, terms: strin
   return parts.filter((part) => part !== "").map((part) => `${part}\n`).join("\n");
 }
 
-/** Returns at most three lines with which a person recognizes the message: Date, Subject, and its first line of text. */
+/**
+ * Returns at most three lines with which a person recognizes the message: Date, Subject, and its first line of text.
+ */
 export function quotedLines({ header, body }: Request): string[] {
   const date = clean(value(header, "Date") ?? "", MAX_LINE_LENGTH);
   const subject = clean(decodeWords(value(header, "Subject") ?? ""), MAX_LINE_LENGTH);
@@ -94,8 +96,8 @@ function clean(text: string, length: number): string {
 }
 
 /**
- * What mail programs turn into links, also without a scheme: `scheme:…` with a slash, `mailto:`, addresses, and names with
- * dots that end in letters, in whatever script.
+ * What mail programs turn into links, also without a scheme: `scheme:…` with a slash, `mailto:`, addresses, and names
+ * with dots that end in letters, in whatever script.
  */
 const LINKED = /:\/|^\W{0,9}(?:mailto|tel|sms|javascript|data):|@|[\p{L}\p{N}-][.\u3002\uff0e\uff61]\p{L}{2}|\bxn--/iu;
 

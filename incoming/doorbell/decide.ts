@@ -1,6 +1,6 @@
 /**
- * Decides what happens to a message to a service. This is a pure function: when it needs to know something from outside,
- * it returns a request, and the caller calls it again with the answer among the facts.
+ * Decides what happens to a message to a service. This is a pure function: when it needs to know something from
+ * outside, it returns a request, and the caller calls it again with the answer among the facts.
  */
 import { type Address, canonical, parseAddress } from "../../lib/address.ts";
 import { dayOf } from "../../lib/date.ts";

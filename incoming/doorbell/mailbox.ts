@@ -7,13 +7,15 @@ import type { Address } from "../../lib/address.ts";
 /** Tags in front of an address: BATV (prvs, as in Exim and the draft, and btv1), in lower case. */
 const TAGGED = /^(?:prvs=[^=]+=|btv1==[^=]+==)([^=]+)$|^prvs=([^=/]+)\/[^/]+$/;
 
-/** An address that a forwarder has rewritten: SRS0=HASH=DAY=DOMAIN=LOCAL, SRS1=HASH=FORWARDER==HASH=DAY=DOMAIN=LOCAL. */
+/**
+ * An address that a forwarder has rewritten: SRS0=HASH=DAY=DOMAIN=LOCAL, SRS1=HASH=FORWARDER==HASH=DAY=DOMAIN=LOCAL.
+ */
 const REWRITTEN = /^srs(?:0[=+-]|1[=+-][^=]+=[^=]+=[=+-])[^=]+=[^=]+=([^=]+)=(.+)$/;
 
 /**
  * Returns the address without what may differ in addresses of one mailbox: tags, an extension behind `+`, dots in the
- * local part (as at Gmail), letter case, and the spelling of its domain. An extension behind `-` remains, because it may
- * as well be part of a name.
+ * local part (as at Gmail), letter case, and the spelling of its domain. An extension behind `-` remains, because it
+ * may as well be part of a name.
  */
 export function mailboxOf({ local, domain }: Address): string {
   let [name, host] = [local.toLowerCase(), domain];

@@ -40,8 +40,8 @@ export function onlyAuthor(header: Header): Address | undefined {
 /**
  * Returns whom to ask.
  *
- * @param given the address that the caller has found, which replaces the envelope sender and From; null if what it found
- *   is not an address, because a stranger's text must not defer the message
+ * @param given the address that the caller has found, which replaces the envelope sender and From; null if what it
+ *   found is not an address, because a stranger's text must not defer the message
  */
 export function whomToAsk(
   envelope: Received,

@@ -16,7 +16,9 @@ import { tell, tellOnce } from "./tell.ts";
 /** Sessions at once: for one account, and in all. */
 const [MAX_PER_ACCOUNT, MAX_SESSIONS] = [2, 16];
 
-/** Milliseconds after which the queue is read again while a session lasts: if there is other work, and if there is none. */
+/**
+ * Milliseconds after which the queue is read again while a session lasts: if there is other work, and if there is none.
+ */
 const [RESCAN_MS, RESCAN_IDLE_MS] = [10_000, 1_000];
 
 /** Milliseconds after which a run may try an entry again that it has tried, or that another runner has locked. */

@@ -1,4 +1,6 @@
-/** Sends a message for a user: plans it, remembers it, passes it on or keeps it in the outbox, and logs what happened. */
+/**
+ * Sends a message for a user: plans it, remembers it, passes it on or keeps it in the outbox, and logs what happened.
+ */
 import { LEDGER_BODY_BYTES } from "../../lib/entry.ts";
 import { type Event, logEnvelope } from "../../lib/log.ts";
 import { type Header, type Message, printHead, unixLines } from "../../lib/message.ts";

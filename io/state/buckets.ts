@@ -1,6 +1,7 @@
 /**
- * Reads the files of the index of sent mail. `countersign serve` reads the same ones again and again, and opening a file
- * with limited permissions takes several times as long as examining it, so contents are kept while the file is the same.
+ * Reads the files of the index of sent mail. `countersign serve` reads the same ones again and again, and opening a
+ * file with limited permissions takes several times as long as examining it, so contents are kept while the file is the
+ * same.
  */
 import type { Bytes } from "../../lib/bytes.ts";
 import { Fail, reason } from "../../lib/fail.ts";

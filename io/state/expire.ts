@@ -46,7 +46,8 @@ export async function expireDaily(state: string, program: string, now: Date, mor
 /**
  * Removes stamps of daily work that has not run for {@link SENT_DAYS} days.
  *
- * @returns whether there was one that lies ahead: the clock was wrong then, and what is still needed may have been removed
+ * @returns whether there was one that lies ahead: the clock was wrong then, and what is still needed may have been
+ *   removed
  */
 function expireStamps(folder: string, now: Date): boolean {
   let ahead = false;

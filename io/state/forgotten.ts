@@ -79,7 +79,9 @@ export function isOver(time: number | undefined, now: Date): boolean {
   return time === undefined || now.getTime() - time >= SENT_DAYS * DAY_MS;
 }
 
-/** Returns when a message was last not remembered, in milliseconds since 1970; Infinity when that cannot be determined. */
+/**
+ * Returns when a message was last not remembered, in milliseconds since 1970; Infinity when that cannot be determined.
+ */
 export function lastForgotten(state: string): number | undefined {
   const known = unwritten.get(state);
   try {

@@ -7,7 +7,11 @@ import { Fail, provesMissing, reason } from "../../lib/fail.ts";
 
 const FORM = /^[0-9a-f]{40}$/;
 
-/** Returns whether a message with this token is still to be confirmed. @throws {Fail} `temporary` when the folder cannot be read */
+/**
+ * Returns whether a message with this token is still to be confirmed.
+ *
+ * @throws {Fail} `temporary` when the folder cannot be read
+ */
 export function holdsToken(folder: string, token: string): boolean {
   if (folder === "" || !FORM.test(token)) return false;
   try {

@@ -1,6 +1,6 @@
 /**
- * The Message-IDs of sent mail, as files of keyed hashes: `PERIOD/BUCKET`, where a period has 30 days and a bucket holds
- * the hashes with the same first 12 bits. Looking one up reads three small files, however many are remembered.
+ * The Message-IDs of sent mail, as files of keyed hashes: `PERIOD/BUCKET`, where a period has 30 days and a bucket
+ * holds the hashes with the same first 12 bits. Looking one up reads three small files, however many are remembered.
  *
  * Records are appended without a lock, each with one write. A full disk may truncate one, so a hash is searched for at
  * every offset, and the day after it must be within the file's period.
@@ -61,7 +61,10 @@ export function latestSent(all: Iterable<SentMessage>, now: Date): SentMessage |
   return found;
 }
 
-/** Creates the index in this folder, because looking into a missing one takes longer than into an empty one. Never throws. */
+/**
+ * Creates the index in this folder, because looking into a missing one takes longer than into an empty one. Never
+ * throws.
+ */
 export function prepareSent(folder: string): void {
   try {
     Deno.mkdirSync(folder, { recursive: true, mode: 0o700 });
@@ -115,7 +118,10 @@ const listings = new Map<string, Listing>();
 /** Milliseconds for which a folder is not listed again while it has the current period and the one before. */
 const LISTING_MS = 1000;
 
-/** Returns the periods that exist, because looking for a file that is missing takes several times as long as reading one. */
+/**
+ * Returns the periods that exist, because looking for a file that is missing takes several times as long as reading
+ * one.
+ */
 function periodsIn(folder: string, today: number): readonly number[] {
   const [first, current] = [periodOf(today - SENT_DAYS + 1), periodOf(today)];
   let known = listings.get(folder);

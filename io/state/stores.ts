@@ -1,6 +1,6 @@
 /**
- * Chooses where sent mail and the ledger are stored: in the files of `state.folder`, or in a shared store, whose modules
- * are loaded on demand.
+ * Chooses where sent mail and the ledger are stored: in the files of `state.folder`, or in a shared store, whose
+ * modules are loaded on demand.
  */
 import type { SentMessage } from "../../incoming/need.ts";
 import type { Ledger } from "../../lib/entry.ts";

@@ -45,7 +45,11 @@ export function isMissing(path: string): boolean {
 /** Mode bits that allow others than the owner to write. Group write permission is harmless for a private group. */
 export const WRITABLE = 0o022;
 
-/** Checks mode and owner. @throws {Fail} `permission` if a forbidden bit is set, or the owner is not the user or root */
+/**
+ * Checks mode and owner.
+ *
+ * @throws {Fail} `permission` if a forbidden bit is set, or the owner is not the user or root
+ */
 export function checkOwn(what: string, path: string, info: Deno.FileInfo, forbidden: number, lent = false): void {
   const mode = (info.mode ?? 0) & 0o777;
   const others = mode & forbidden;
@@ -136,7 +140,9 @@ export function unreadable(what: string, path: string, error: unknown, fix?: str
   return new Fail(kind, message, { file: path, fix: own, cause: error });
 }
 
-/** Returns the fix for a file of another user. Files outside the home may belong to a site, whose users only read them. */
+/**
+ * Returns the fix for a file of another user. Files outside the home may belong to a site, whose users only read them.
+ */
 export function ownershipFix(path: string, user: number | null): string {
   const home = plainEnv("HOME");
   if (user === 0 || home !== "" && path.startsWith(`${home}/`)) return `chown ${user} ${path}`;

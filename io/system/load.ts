@@ -34,8 +34,8 @@ export function configFile(path?: string, own = false): { file: string; home: st
 /**
  * Reads and checks the settings; the plain lists are read on first use.
  *
- * @param unconfigured accepts settings without an identity, for the programs to which `unconfigured = "pass"` applies, and
- *   for submitd, whose users have settings of their own
+ * @param unconfigured accepts settings without an identity, for the programs to which `unconfigured = "pass"` applies,
+ *   and for submitd, whose users have settings of their own
  * @throws {Fail} `config`, naming the file
  */
 export function loadSettings(

@@ -17,7 +17,8 @@ const waiting = new Map<string, { lines: string; readonly written: Promise<void>
  * Appends a line to the log of a daemon. Lines of one turn of the event loop are written together, because opening the
  * file takes much longer than writing a line.
  *
- * @returns a promise that is fulfilled when the line has been written, so that it can precede the reply that it is about
+ * @returns a promise that is fulfilled when the line has been written, so that it can precede the reply that it is
+ *   about
  */
 export function logTogether({ state: { folder } }: Pick<Settings, "state">, event: Event): Promise<void> {
   const batch = waiting.get(folder) ?? { lines: "", written: nextTurn().then(() => flush(folder)) };

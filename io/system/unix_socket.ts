@@ -1,4 +1,6 @@
-/** Conversations over a Unix socket with a time limit. It is a timeout of AbortSignal, because setTimeout loads slowly. */
+/**
+ * Conversations over a Unix socket with a time limit. It is a timeout of AbortSignal, because setTimeout loads slowly.
+ */
 
 /** The server did not respond in time. */
 export class NoAnswer extends Error {
@@ -8,8 +10,8 @@ export class NoAnswer extends Error {
 }
 
 /**
- * Connects, does the work, and closes the connection at its end, or when the time is over, so that no descriptor is left
- * open.
+ * Connects, does the work, and closes the connection at its end, or when the time is over, so that no descriptor is
+ * left open.
  *
  * @param milliseconds the time limit
  * @throws {NoAnswer}; errors of connecting and of the work

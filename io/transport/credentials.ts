@@ -12,9 +12,9 @@ const COMMAND_SECONDS = 60;
 /**
  * Returns how the account logs in; undefined if it does not.
  *
- * A password file is read at once, so that an error in it is found without a network. A program is run once per session,
- * after the connection is established, the certificate is verified and AUTH is offered: a keyring is not unlocked for a
- * server that cannot be reached, nor for an impostor.
+ * A password file is read at once, so that an error in it is found without a network. A program is run once per
+ * session, after the connection is established, the certificate is verified and AUTH is offered: a keyring is not
+ * unlocked for a server that cannot be reached, nor for an impostor.
  *
  * @throws {Fail} `config`, `permission`
  */

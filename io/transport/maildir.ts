@@ -44,7 +44,9 @@ async function write(path: string, message: Message): Promise<void> {
   file.syncSync();
 }
 
-/** Creates the folder of a maildir and its parents in one call, because the sandbox does not permit the parents alone. */
+/**
+ * Creates the folder of a maildir and its parents in one call, because the sandbox does not permit the parents alone.
+ */
 export function makeFolders(maildir: string): void {
   try {
     Deno.mkdirSync(maildir, { recursive: true, mode: 0o700 });

@@ -17,8 +17,8 @@ export interface MboxEnvelope {
 
 /**
  * Appends a message to a mailbox. When this returns, the message is on disk. A missing file is created; its folder must
- * exist. Its name is not synced, because the sandbox does not permit its folder, but ext4, XFS and Btrfs write the name of
- * a new file together with it.
+ * exist. Its name is not synced, because the sandbox does not permit its folder, but ext4, XFS and Btrfs write the name
+ * of a new file together with it.
  *
  * @param message its header as `mboxHeader()` returns it
  * @throws {Fail} `temporary`; then the mailbox is unchanged
@@ -97,7 +97,8 @@ async function append(path: string, { sender, now }: MboxEnvelope, { head, body 
       file.syncSync();
       checkLauncher();
     } catch (error) {
-      // A program that ignores the locks may have appended or removed something: only what is ours at its end is cut off.
+      // A program that ignores the locks may have appended or removed something: only what is ours at its end is cut
+      // off.
       if (file.statSync().size === end) tryTruncate(file, info.size);
       throw error;
     }

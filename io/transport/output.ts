@@ -1,6 +1,6 @@
 /**
- * Reads what a program writes while it sends a message. A grandchild may keep the pipes open, so nothing waits for their
- * end.
+ * Reads what a program writes while it sends a message. A grandchild may keep the pipes open, so nothing waits for
+ * their end.
  */
 import { after } from "../system/timer.ts";
 
@@ -12,8 +12,8 @@ export const BRIEFLY_MS = 50;
 const [MAX_KEPT, MAX_LINE] = [4096, 200];
 
 /**
- * Called with text of a program for the user, in whole lines of at most 4096 characters. The text is not trusted: it may
- * contain control characters.
+ * Called with text of a program for the user, in whole lines of at most 4096 characters. The text is not trusted: it
+ * may contain control characters.
  */
 export type Hear = (text: string) => void;
 

@@ -35,7 +35,9 @@ export class Rejected extends Fail {
   }
 }
 
-/** A program had the whole message, but did not exit by itself, or did not read all of it. It may have sent the message. */
+/**
+ * A program had the whole message, but did not exit by itself, or did not read all of it. It may have sent the message.
+ */
 export class Unfinished extends Fail {
   constructor(message: string, options?: ErrorOptions) {
     super("temporary", message, options);

@@ -1,6 +1,6 @@
 /**
- * Submits a message to a submission server and waits for its reply: like msmtp to all recipients or to none, or, for the
- * outbox, to those that the server accepts.
+ * Submits a message to a submission server and waits for its reply: like msmtp to all recipients or to none, or, for
+ * the outbox, to those that the server accepts.
  */
 import { type Address, formatAddress } from "../../lib/address.ts";
 import type { Account } from "../../lib/settings/accounts.ts";

@@ -1,11 +1,13 @@
-/** The settings of a doorbell, `[[doorbell]]`: a service that acts only for people who have confirmed that they asked. */
+/**
+ * The settings of a doorbell, `[[doorbell]]`: a service that acts only for people who have confirmed that they asked.
+ */
 import { parseAddress } from "../address.ts";
 import { Fail, quote } from "../fail.ts";
 import { domain, flag, notEmpty, number, oneOf, path, text } from "./values.ts";
 
 /**
- * Maximum octets of the local part of a service. With `-confirm-ID-EXPIRY-MAC` it must fit into the 64 octets of RFC 5321
- * section 4.5.3.1.1.
+ * Maximum octets of the local part of a service. With `-confirm-ID-EXPIRY-MAC` it must fit into the 64 octets of RFC
+ * 5321 section 4.5.3.1.1.
  */
 const MAX_SERVICE_OCTETS = 20;
 

@@ -17,8 +17,8 @@ export function sharedSecret(
 }
 
 /**
- * Checks that no secret for forwarding is also one of an identity. Anybody can have an address of their choice rewritten,
- * so with a shared secret a stranger could obtain a signed address of an identity.
+ * Checks that no secret for forwarding is also one of an identity. Anybody can have an address of their choice
+ * rewritten, so with a shared secret a stranger could obtain a signed address of an identity.
  *
  * @throws {Fail} `config`
  */

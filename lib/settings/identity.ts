@@ -14,7 +14,9 @@ export interface Identity {
   readonly logins?: readonly string[];
   /** Whether the door rejects mail from the null sender to its plain address. */
   readonly refuseUnsigned?: boolean;
-  /** The keys, newest first; never empty. The file is read on first use, which throws `Fail` if that is not possible. */
+  /**
+   * The keys, newest first; never empty. The file is read on first use, which throws `Fail` if that is not possible.
+   */
   readonly keys: readonly Key[];
   /** The user to whom it belongs, if one program serves several users; undefined if there is only one. */
   readonly user?: string;

@@ -20,7 +20,9 @@ export interface Key {
   readonly secret: Bytes;
 }
 
-/** Number of days for which a key signs. It verifies for longer, so that bounces of the last messages are recognized. */
+/**
+ * Number of days for which a key signs. It verifies for longer, so that bounces of the last messages are recognized.
+ */
 export const KEY_SIGNING_DAYS = 720;
 /** Number of days for which a key verifies. */
 export const KEY_LIFETIME_DAYS = 900;

@@ -113,14 +113,16 @@ export function statusFor(preset: string, status: number): number {
 
 /**
  * Returns whether the user's options make the program print its SMTP sessions to standard output: `-v` of Sendmail and
- * msmtp, and msmtp's `-d` and `--debug`. Without them nothing reads its standard output, because a process that it leaves
- * running would fail when it prints.
+ * msmtp, and msmtp's `-d` and `--debug`. Without them nothing reads its standard output, because a process that it
+ * leaves running would fail when it prints.
  */
 export function printsSessions(command: readonly string[]): boolean {
   return command.slice(1).some((word) => word === "-v" || word === "-d" || word === "--debug");
 }
 
-/** Returns a check for each chunk that rejects what the program would change; undefined when there is nothing to check. */
+/**
+ * Returns a check for each chunk that rejects what the program would change; undefined when there is nothing to check.
+ */
 export function inspectorFor(preset: string): ((chunk: Uint8Array) => void) | undefined {
   if (presetOf(preset).nul) return undefined;
   return (chunk) => {

@@ -15,8 +15,8 @@ const MAX_AGE_DAYS = 5;
 const MIN_ATTEMPTS = 8;
 
 /**
- * What an attempt found out about a recipient. `unknown`: the message was committed, but not confirmed. It may have been
- * sent, and is sent again.
+ * What an attempt found out about a recipient. `unknown`: the message was committed, but not confirmed. It may have
+ * been sent, and is sent again.
  */
 export type Outcome = "accepted" | "temporary" | "permanent" | "unknown";
 
@@ -72,8 +72,8 @@ export function delayAfter(attempts: number): number {
 }
 
 /**
- * Records, directly before the message is committed, which recipients it may have been sent to if nothing more is recorded.
- * It is an attempt already, so that it is not repeated every minute if the disk cannot be written afterwards.
+ * Records, directly before the message is committed, which recipients it may have been sent to if nothing more is
+ * recorded. It is an attempt already, so that it is not repeated every minute if the disk cannot be written afterwards.
  */
 export function committing(entry: OutboxEntry, results: readonly RecipientResult[], now: number): OutboxEntry {
   const states = { accepted: "sending", unknown: "sending", temporary: "waiting", permanent: "refused" } as const;

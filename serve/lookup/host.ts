@@ -2,8 +2,8 @@
 import { provesMissing, reason } from "../../lib/fail.ts";
 
 /**
- * Returns the id in the file `host` of the state folder, which is created with a random one. If that fails, the error is
- * reported, and the id is not kept: after this process exits, doors wait for this host, and leave more to the hook.
+ * Returns the id in the file `host` of the state folder, which is created with a random one. If that fails, the error
+ * is reported, and the id is not kept: after this process exits, doors wait for this host, and leave more to the hook.
  */
 export function hostId(folder: string, report: (what: string) => void): string {
   const path = `${folder}/host`;

@@ -1,7 +1,7 @@
 /**
  * SRS for mail that the mail server forwards, in place of postsrsd. Anybody can have an address of their choice
- * rewritten, by sending with it to an alias that is forwarded. So these keys are not those of an identity, and neither an
- * identity nor its SRS domain is ever rewritten or reversed: otherwise a stranger could obtain what counts as proof.
+ * rewritten, by sending with it to an alias that is forwarded. So these keys are not those of an identity, and neither
+ * an identity nor its SRS domain is ever rewritten or reversed: otherwise a stranger could obtain what counts as proof.
  */
 import { type Address, formatAddress, parseAddress } from "../../lib/address.ts";
 import { utf8 } from "../../lib/bytes.ts";
@@ -61,8 +61,8 @@ export function forwardSender(text: string, context: ForwardingContext): Rewritt
     now,
   });
   const rewritten = checked(written);
-  // SRS1 keeps what is inside instead of the sender. That may be no SRS0 address, or one in the SRS domain of an identity,
-  // whose bounce returns to it through the other host if the sender remains as it is.
+  // SRS1 keeps what is inside instead of the sender. That may be no SRS0 address, or one in the SRS domain of an
+  // identity, whose bounce returns to it through the other host if the sender remains as it is.
   const back = /^SRS1[-+=]/i.test(local) && "address" in rewritten ? reverseForwarded(rewritten.address, context) : {};
   return "why" in back ? { why: `the sender could not be restored: ${back.why}` } : rewritten;
 }

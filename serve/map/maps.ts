@@ -82,8 +82,8 @@ function record(event: Event, { loaded: { settings } }: MapContext): void {
 }
 
 /**
- * Returns the plain address of a signed one that the hook would deliver, and the identity that is the postmaster of an SRS
- * domain. No other address in such a domain exists.
+ * Returns the plain address of a signed one that the hook would deliver, and the identity that is the postmaster of an
+ * SRS domain. No other address in such a domain exists.
  */
 function reverseSigned(key: string, { loaded, now }: MapContext): Found {
   const { settings, identities, unreadable } = loaded;
@@ -108,7 +108,9 @@ function reversePrvs(key: string, { loaded, now }: MapContext): Found {
   return "identity" in opened ? { address: opened.plain } : { why: opened.wrong, logged: true };
 }
 
-/** Returns the new address. A bounce to an identity may be about mail that it sent, and a map does not see the sender. */
+/**
+ * Returns the new address. A bounce to an identity may be about mail that it sent, and a map does not see the sender.
+ */
 function moved(key: string, { loaded }: MapContext): Found {
   const address = addressIn(key);
   const next = address && loaded.moved.get(canonical(address));

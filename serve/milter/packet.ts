@@ -22,8 +22,8 @@ const LENGTH_BYTES = 4;
 const FIRST_BYTES = 4096;
 
 /**
- * Collects bytes as they arrive and returns whole packets. Bytes are copied only if a packet is split, because an MTA sends
- * most packets at once. What it holds is bounded by {@link MAX_PACKET_BYTES}.
+ * Collects bytes as they arrive and returns whole packets. Bytes are copied only if a packet is split, because an MTA
+ * sends most packets at once. What it holds is bounded by {@link MAX_PACKET_BYTES}.
  */
 export class PacketReader {
   /** The bytes that were received last; or, after a part of a packet, this reader's own buffer. */

@@ -111,8 +111,8 @@ export class Session {
   /**
    * Handles one packet.
    *
-   * @returns the bytes of the answer, which may be empty; undefined when the session ends. A promise only for decisions:
-   *   a session has many packets without an answer
+   * @returns the bytes of the answer, which may be empty; undefined when the session ends. A promise only for
+   *   decisions: a session has many packets without an answer
    * @throws {Fail} `data` for a packet that is malformed or out of order
    */
   handle({ command, data }: Packet): Bytes | undefined | Promise<Bytes> {

@@ -1,8 +1,8 @@
 /** Time limits for peers. */
 
 /**
- * The limits that are open, and the timer of all of them, which fires when the first one may have expired. A timer for each
- * would take a tenth of the time of a short session.
+ * The limits that are open, and the timer of all of them, which fires when the first one may have expired. A timer for
+ * each would take a tenth of the time of a short session.
  */
 const open = new Set<Deadline>();
 let timer: ReturnType<typeof setTimeout> | undefined;
@@ -42,7 +42,9 @@ export class Deadline {
     this.#over = Infinity;
   }
 
-  /** Clears the limit for the last time. The timer ends with the last limit, because it would keep the program alive. */
+  /**
+   * Clears the limit for the last time. The timer ends with the last limit, because it would keep the program alive.
+   */
   close(): void {
     this.clear();
     open.delete(this);

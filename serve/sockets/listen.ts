@@ -48,8 +48,8 @@ export async function listenAt(path: string): Promise<Listener> {
 }
 
 /**
- * Checks that no other user can create a socket in the folder, or determine the group of a socket in it. A missing folder
- * is reported when a socket is created in it.
+ * Checks that no other user can create a socket in the folder, or determine the group of a socket in it. A missing
+ * folder is reported when a socket is created in it.
  *
  * @throws {Fail} `permission`
  */

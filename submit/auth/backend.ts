@@ -52,7 +52,9 @@ export async function authenticate(
   }
 }
 
-/** Returns the credentials as bytes. smtp-server decodes UTF-8, and what is not becomes U+FFFD: no password has that. */
+/**
+ * Returns the credentials as bytes. smtp-server decodes UTF-8, and what is not becomes U+FFFD: no password has that.
+ */
 function credentialsOf(user: string, password: string): Credentials | undefined {
   if (`${user}${password}`.includes("\ufffd")) return undefined;
   return checked(decodeLatin1(utf8(user)), decodeLatin1(utf8(password)));

@@ -1,4 +1,6 @@
-/** Runs a checkpassword program for submitd, which does not become another user: the program after it only exits with 0. */
+/**
+ * Runs a checkpassword program for submitd, which does not become another user: the program after it only exits with 0.
+ */
 import { encodeLatin1 } from "../../lib/bytes.ts";
 import { Fail, reason } from "../../lib/fail.ts";
 import { childEnvironment } from "../../io/system/environment.ts";

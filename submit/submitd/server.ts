@@ -43,7 +43,11 @@ export class Submitd {
     return await this.#door.listen(where, this.#services[tls ? 1 : 0].smtp.server);
   }
 
-  /** Uses other settings for new messages, and another certificate for new connections. @throws {Fail} nothing changed */
+  /**
+   * Uses other settings for new messages, and another certificate for new connections.
+   *
+   * @throws {Fail} nothing changed
+   */
   reload(settings: Settings): void {
     checkSettings(settings);
     const certificate = readCertificate(settings);

@@ -1,6 +1,7 @@
 /**
- * The SMTP service, on smtp-server. What that library leaves open is closed here: it offers AUTH before TLS, and once AUTH
- * is disabled there it no longer demands a login for MAIL; logins may fail without end; unknown parameters are accepted.
+ * The SMTP service, on smtp-server. What that library leaves open is closed here: it offers AUTH before TLS, and once
+ * AUTH is disabled there it no longer demands a login for MAIL; logins may fail without end; unknown parameters are
+ * accepted.
  */
 import { SMTPServer, type SMTPServerOptions, type SMTPServerSession } from "smtp-server";
 import type { Address } from "../../lib/address.ts";

@@ -10,8 +10,8 @@ import type { Submitter } from "../submission.ts";
 
 /**
  * Loads what a login sends with: the settings in its own home (a fourth field in the file of logins), those that
- * `submit.user_settings` names, or those of submitd, of which it has the identities that name it. A login without any of
- * these sends unsigned, where {@link passesUnconfigured} permits it.
+ * `submit.user_settings` names, or those of submitd, of which it has the identities that name it. A login without any
+ * of these sends unsigned, where {@link passesUnconfigured} permits it.
  *
  * @throws {Fail} `config`, `permission`, `temporary`; {@link DataRejected} if no identity belongs to the login
  */
@@ -30,8 +30,8 @@ export function submitterOf({ login, home }: Authenticated, own: Settings): Subm
 }
 
 /**
- * Whether logins without settings send unsigned. With identities in the settings they do not: they could send in the name
- * of those.
+ * Whether logins without settings send unsigned. With identities in the settings they do not: they could send in the
+ * name of those.
  */
 export const passesUnconfigured = ({ unconfigured, identity }: Settings): boolean =>
   unconfigured === "pass" && identity.length === 0;

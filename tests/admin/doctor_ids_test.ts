@@ -1,4 +1,6 @@
-/** The ids of the findings: the type checker accepts only those that are documented, and all documented ones are used. */
+/**
+ * The ids of the findings: the type checker accepts only those that are documented, and all documented ones are used.
+ */
 import assert from "node:assert/strict";
 import { FINDING_IDS } from "../../admin/doctor/ids.ts";
 import { ROOT } from "../rig.ts";

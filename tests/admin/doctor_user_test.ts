@@ -24,7 +24,9 @@ async function findings(home: Home, ...args: string[]): Promise<Finding[]> {
   return JSON.parse(ran.stdout).findings;
 }
 
-/** A program that checks files of a site as another user, which a checkout below /root does not permit to run itself. */
+/**
+ * A program that checks files of a site as another user, which a checkout below /root does not permit to run itself.
+ */
 const READ = `
 import { loadIdentities, loadSettings } from "./io/system/load.ts";
 try {

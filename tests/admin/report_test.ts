@@ -1,4 +1,6 @@
-/** report: sums up the log and its rotated files; tests of doctor, damaged lines and unreadable files are not counted. */
+/**
+ * report: sums up the log and its rotated files; tests of doctor, damaged lines and unreadable files are not counted.
+ */
 import assert from "node:assert/strict";
 import { parseLine } from "../../admin/log/line.ts";
 import { Counter } from "../../admin/report/counter.ts";

@@ -1,11 +1,13 @@
-/** Shared by the fault tests: a home whose injector commits at the end of its input, and assertions about the result. */
+/**
+ * Shared by the fault tests: a home whose injector commits at the end of its input, and assertions about the result.
+ */
 import assert from "node:assert/strict";
 import { Home, ROOT, SECRET } from "../rig.ts";
 import type { Job, Result } from "./driver.ts";
 
 /**
- * Reads the whole message and stores it under the last argument, the recipient, by a rename. The name does not contain the
- * process id, which another process may get in the same test.
+ * Reads the whole message and stores it under the last argument, the recipient, by a rename. The name does not contain
+ * the process id, which another process may get in the same test.
  */
 export const STORES = `for to; do :; done
 draft=$(mktemp "$HOME/taken/.$to.XXXXXXXXXX") && cat >"$draft" && mv "$draft" "$HOME/taken/$to.\${draft##*.}"

@@ -13,8 +13,8 @@ export const ALL = Deno.env.get("FAULTS") === "all";
 const WITHOUT_EFFECT = /^(?:stat|list|read|input|sync|statSync|lstatSync|readDirSync|readTextFileSync|syncSync)$/;
 
 /**
- * The numbers of the steps before which a process is to be killed. Killed before a step, it leaves what the earlier steps
- * did. If the step before this one has no effect, that is the same as being killed there, so it is left out.
+ * The numbers of the steps before which a process is to be killed. Killed before a step, it leaves what the earlier
+ * steps did. If the step before this one has no effect, that is the same as being killed there, so it is left out.
  */
 export function killedAt(steps: readonly string[]): number[] {
   return [...steps.keys()].filter((at) => ALL || at === 0 || !WITHOUT_EFFECT.test(steps[at - 1]!));

@@ -103,7 +103,11 @@ export async function soakRoute(route: Route, messages: number, victim: Victim, 
 /** The figures on one line. */
 const line = (figures: Figures): string => Object.entries(figures).map(([name, n]) => `${name} ${n}`).join(", ");
 
-/** Sends so many messages through each route, for both victims, and prints the figures. @returns whether none is lost */
+/**
+ * Sends so many messages through each route, for both victims, and prints the figures.
+ *
+ * @returns whether none is lost
+ */
 export async function soakLaunchers(messages: number, seed: number): Promise<boolean> {
   let good = true;
   for (const victim of ["launcher", "both"] as const) {

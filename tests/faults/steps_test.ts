@@ -86,8 +86,8 @@ Deno.test("the launcher is killed at each step: nothing is sent up to and includ
         return mails.length === 1;
       });
       const commit = sent.indexOf(true);
-      // The first step where killing the launcher is too late: a delivery to a maildir can be undone until it is synced,
-      // and closing a pipe is a step of the driver.
+      // The first step where killing the launcher is too late: a delivery to a maildir can be undone until it is
+      // synced, and closing a pipe is a step of the driver.
       const lateSteps = [[/maildir|filing a|delivering/, "remove"], [/spool|outbox/, "stat"], [/./, "pipe"]] as const;
       assert.equal(results[commit]?.steps[commit], lateSteps.find(([pattern]) => pattern.test(route.what))![1]);
     });

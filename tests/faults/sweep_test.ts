@@ -1,6 +1,6 @@
 /**
- * sweep, with a fault at each step: it is killed, the disk is full, access is denied, another program renames or removes
- * the message. No message is lost or doubled, and the next sweep finishes the work.
+ * sweep, with a fault at each step: it is killed, the disk is full, access is denied, another program renames or
+ * removes the message. No message is lost or doubled, and the next sweep finishes the work.
  */
 import assert from "node:assert/strict";
 import { filesBelow, ROOT } from "../rig.ts";
@@ -104,8 +104,8 @@ async function driveKilled(jobs: readonly SweepJob[]): Promise<void> {
 const FAULTS = ["kill", "disk", "denied", "read", "flags", "elsewhere"];
 
 /**
- * Faults for which one route is enough: sweep takes the same steps for a message that has been read, under another name.
- * Only what other programs do to that name differs.
+ * Faults for which one route is enough: sweep takes the same steps for a message that has been read, under another
+ * name. Only what other programs do to that name differs.
  */
 const repeats = ({ what }: Route, fault: string) => what === "moved, read" && /^(?:kill|disk|denied)$/.test(fault);
 

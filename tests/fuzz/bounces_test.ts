@@ -1,6 +1,6 @@
 /**
- * Mutated real bounces. A bounce is genuine only if it contains something that we signed, unchanged: what was signed for
- * another identity, with another key or too long ago never is.
+ * Mutated real bounces. A bounce is genuine only if it contains something that we signed, unchanged: what was signed
+ * for another identity, with another key or too long ago never is.
  */
 import assert from "node:assert/strict";
 import fc from "fast-check";

@@ -41,7 +41,8 @@ fuzz(
     const limited = ["/bin/sh", "-c", `ulimit -d ${MEMORY} || exit 1; exec "$@"`, "sh", ...hook];
     const ran = await home.run(limited, encodeLatin1(text), { SENDER: "", RECIPIENT: "greg@example.org" });
     const [goOn, done] = OUTCOMES.map((outcome) => exitStatus(caller, outcome, false));
-    // A forged message is filed or passed on. Only under Postfix does nothing deliver after the hook, so that it defers.
+    // A forged message is filed or passed on. Only under Postfix does nothing deliver after the hook, so that it
+    // defers.
     const expected = caller === "postfix" ? [done, exitStatus(caller, "defer", false)] : [goOn, done];
     assert.ok(expected.includes(ran.code), `${caller}: ${ran.code} ${ran.stderr}`);
     assert.ok(ran.stderr.split("\n").length <= 2, ran.stderr);

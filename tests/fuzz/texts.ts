@@ -53,7 +53,9 @@ export function orFail<T>(run: () => T, ...kinds: Kind[]): T | undefined {
   }
 }
 
-/** A small edit: a character replaced, inserted, deleted or changed in case, neighbours swapped, text cut or doubled. */
+/**
+ * A small edit: a character replaced, inserted, deleted or changed in case, neighbours swapped, text cut or doubled.
+ */
 export interface Touch {
   readonly kind: "replace" | "insert" | "delete" | "case" | "swap" | "cut" | "double";
   readonly at: number;

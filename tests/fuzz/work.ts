@@ -1,7 +1,7 @@
 /**
- * Counts work instead of measuring time: how often V8 ran each block of code, and how many characters and bytes built-in
- * functions processed. The count is the same on every machine. Work within one match of a pattern is not counted;
- * growth_test.ts measures that by CPU time, in `deno task fuzz` only.
+ * Counts work instead of measuring time: how often V8 ran each block of code, and how many characters and bytes
+ * built-in functions processed. The count is the same on every machine. Work within one match of a pattern is not
+ * counted; growth_test.ts measures that by CPU time, in `deno task fuzz` only.
  */
 import { Session } from "node:inspector";
 

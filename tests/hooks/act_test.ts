@@ -22,7 +22,7 @@ Deno.test("a hook never rejects, so no bounce is sent: forged mail is filed sile
   for (const sender of senders) {
     for (const recipient of [FORGED_SRS, PLAIN]) {
       for (const [caller, status] of [["qmail", 99], ["maildrop", 99], ["procmail", 0], ["postfix", 0]] as const) {
-        if (sender === undefined && (caller === "qmail" || recipient === PLAIN)) continue; // exits 75, or is not a bounce
+        if (sender === undefined && (caller === "qmail" || recipient === PLAIN)) continue; // exits 75, or no bounce
         if (sender === FRIEND && recipient === PLAIN) continue; // ordinary mail
         using home = gregsHome('forged = "refuse"\ninbox = "~/Maildir"');
         const env = { RECIPIENT: recipient, ...(sender !== undefined && { SENDER: sender }) };

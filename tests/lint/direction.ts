@@ -9,7 +9,9 @@ import config from "../../deno.json" with { type: "json" };
 
 const ROOT = new URL("../../", import.meta.url).href;
 
-/** The layers, from the bottom. A folder imports itself and lower layers; folders of one layer do not know each other. */
+/**
+ * The layers, from the bottom. A folder imports itself and lower layers; folders of one layer do not know each other.
+ */
 const LAYERS: readonly (readonly string[])[] = [
   ["lib"],
   ["outgoing", "incoming"],

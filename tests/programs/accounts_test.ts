@@ -1,4 +1,6 @@
-/** contrib/smarthost/accounts.toml with a real Postfix that asks Dovecot about logins and knows who may send as whom. */
+/**
+ * contrib/smarthost/accounts.toml with a real Postfix that asks Dovecot about logins and knows who may send as whom.
+ */
 import assert from "node:assert/strict";
 import { COUNTERSIGN } from "../admin/run.ts";
 import { Authority } from "../certificates.ts";

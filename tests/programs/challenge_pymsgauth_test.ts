@@ -1,6 +1,6 @@
 /**
- * greg uses tokens of pymsgauth instead of tags: its filter adds one before the shim runs. A token is a file; the ledger
- * records its message and list. A token can never refer to any other file.
+ * greg uses tokens of pymsgauth instead of tags: its filter adds one before the shim runs. A token is a file; the
+ * ledger records its message and list. A token can never refer to any other file.
  */
 import assert from "node:assert/strict";
 import type { Challenge } from "../qsecretary.ts";

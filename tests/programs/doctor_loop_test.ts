@@ -1,4 +1,6 @@
-/** `countersign doctor --loop` with real servers: the shim, Postfix, another Postfix that rejects, its DSN, the hook. */
+/**
+ * `countersign doctor --loop` with real servers: the shim, Postfix, another Postfix that rejects, its DSN, the hook.
+ */
 import assert from "node:assert/strict";
 import type { Finding } from "../../admin/doctor/finding.ts";
 import { needPostfix } from "./postfix.ts";

@@ -5,7 +5,10 @@ import { snippet } from "./letters.ts";
 
 export const [SVC, LIST] = ["greg-svc@example.org", "greg-list@example.org"];
 
-/** greg's home with a service that runs a program, a list with a gate, and their folders; `list` is added to its settings. */
+/**
+ * greg's home with a service that runs a program, a list with a gate, and their folders; `list` is added to its
+ * settings.
+ */
 export function pipelineHome(list = ""): Home {
   const home = new Home();
   home.write(".config/countersign/doorbell-keys", `k1 ${CREATED} a secret of the doorbells\n`, 0o600);

@@ -1,4 +1,7 @@
-/** The doorbell in the real procmail: contrib/doorbell/procmailrc, and contrib/procmail/jacookie with pm-jacookie's two uses. */
+/**
+ * The doorbell in the real procmail: contrib/doorbell/procmailrc, and contrib/procmail/jacookie with pm-jacookie's two
+ * uses.
+ */
 import assert from "node:assert/strict";
 import { fieldOf, type Home, isFile, type Ran, ROOT } from "../rig.ts";
 import { heldCount, program, replyTo, runs } from "../doorbell/home.ts";

@@ -23,7 +23,11 @@ function onHoliday(home: Home): void {
   home.write(".vacation.msg", "From: Ann <ann@friend.example>\nSubject: I am on vacation\n\nUntil July.\n");
 }
 
-/** Delivers a message to vacation. @returns the envelope sender of its reply, its recipient and the reply, if it sends one */
+/**
+ * Delivers a message to vacation.
+ *
+ * @returns the envelope sender of its reply, its recipient and the reply, if it sends one
+ */
 async function vacation(home: Home, options: string[], mail: string) {
   const user = new TextDecoder().decode(new Deno.Command("id", { args: ["-un"] }).outputSync().stdout).trim();
   const files = ["-f", `${home.path}/.vacation`, "-m", `${home.path}/.vacation.msg`];

@@ -1,7 +1,7 @@
 /**
- * One installation for all tests that only use it: `deno task install` takes seconds. Its folder is named after a digest
- * of the sources, so that a change is installed anew, and runs of several checkouts do not disturb each other. Tests that
- * change an installation make their own.
+ * One installation for all tests that only use it: `deno task install` takes seconds. Its folder is named after a
+ * digest of the sources, so that a change is installed anew, and runs of several checkouts do not disturb each other.
+ * Tests that change an installation make their own.
  */
 import assert from "node:assert/strict";
 import { Home, ROOT, sourceFiles } from "../rig.ts";

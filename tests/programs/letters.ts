@@ -22,7 +22,10 @@ export function withHook(path: string): Record<string, string> {
   return { "/usr/local/lib/countersign/hooks/incoming": path };
 }
 
-/** Writes a .procmailrc. It begins with the variables of a user's file: procmail does not use HOME and PATH of its caller. */
+/**
+ * Writes a .procmailrc. It begins with the variables of a user's file: procmail does not use HOME and PATH of its
+ * caller.
+ */
 export function procmailrc(home: Home, text: string): string {
   const top = `HOME=${home.path}
 PATH=${home.path}/bin:/usr/bin:/bin
@@ -35,7 +38,10 @@ SENDMAIL=/bin/false
   return home.write(".procmailrc", top + text, 0o600);
 }
 
-/** Writes a .mailfilter. It begins with the variables of a user's file: maildrop does not use those of its caller, either. */
+/**
+ * Writes a .mailfilter. It begins with the variables of a user's file: maildrop does not use those of its caller,
+ * either.
+ */
 export function mailfilter(home: Home, text: string): string {
   const top = `HOME="${home.path}"\nPATH="${home.path}/bin:/usr/bin:/bin"\nDEFAULT="$HOME/Maildir"\n`;
   return home.write(".mailfilter", top + text, 0o600);

@@ -1,6 +1,6 @@
 /**
- * hooks/queue as QMAILQUEUE of the real mailfront, whose backend `qmail` starts it as qmail-smtpd does. It runs outside of
- * its root, because it needs no files but its modules.
+ * hooks/queue as QMAILQUEUE of the real mailfront, whose backend `qmail` starts it as qmail-smtpd does. It runs outside
+ * of its root, because it needs no files but its modules.
  */
 import assert from "node:assert/strict";
 import { ROOT } from "../rig.ts";

@@ -139,7 +139,8 @@ for (const name of PAGES) {
       const [first = ""] = example.split("\n");
       if (first.startsWith("countersign ")) {
         for (const line of example.split("\n")) {
-          // They run until they are stopped, or need a certificate; tests/serve, tests/submit and init_submit_test.ts test them.
+          // They run until they are stopped, or need a certificate; tests/serve, tests/submit and init_submit_test.ts
+          // test them.
           if (/^countersign (?:serve|submitd|init --submit) /.test(line)) continue;
           const { code, stdout, stderr } = await inShell(line);
           // They exit 1 if they find something.

@@ -1,4 +1,6 @@
-/** The real mbsync with contrib/mbsync, and a Dovecot from which it fetches mail: what sweep moves is moved there, too. */
+/**
+ * The real mbsync with contrib/mbsync, and a Dovecot from which it fetches mail: what sweep moves is moved there, too.
+ */
 import assert from "node:assert/strict";
 import { ROOT } from "../rig.ts";
 import { forged, Laptop } from "../admin/sweep.ts";

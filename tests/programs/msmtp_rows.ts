@@ -1,4 +1,6 @@
-/** Behaviours that msmtp(1) documents, each beside what the shim does with `via = "smtp"`: words for people, and facts. */
+/**
+ * Behaviours that msmtp(1) documents, each beside what the shim does with `via = "smtp"`: words for people, and facts.
+ */
 import { type Answers, LATER, REFUSED } from "../smtp_sink.ts";
 import type { Situation } from "./msmtp_comparison.ts";
 

@@ -1,6 +1,6 @@
 /**
- * docs/mutt-qmail.md in its order, for a user with an empty home and the real mutt. qmail, which Debian does not have, is
- * played by a program that keeps what qmail-inject gets, and by a driver in place of qmail-local.
+ * docs/mutt-qmail.md in its order, for a user with an empty home and the real mutt. qmail, which Debian does not have,
+ * is played by a program that keeps what qmail-inject gets, and by a driver in place of qmail-local.
  */
 import assert from "node:assert/strict";
 import { qmailLocal, routed } from "../../build/rig/qmail.ts";

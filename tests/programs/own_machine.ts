@@ -1,7 +1,7 @@
 /**
- * A machine of greg, as the pages of docs/ describe it: an account with an empty home, Postfix with its own configuration,
- * and an installation. In a mount namespace the account and the configuration are those of the machine, so that a page's
- * lines work as they are, except for paths.
+ * A machine of greg, as the pages of docs/ describe it: an account with an empty home, Postfix with its own
+ * configuration, and an installation. In a mount namespace the account and the configuration are those of the machine,
+ * so that a page's lines work as they are, except for paths.
  */
 import assert from "node:assert/strict";
 import { Home, type Ran } from "../rig.ts";

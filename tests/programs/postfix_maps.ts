@@ -1,4 +1,7 @@
-/** A Postfix without a milter, which asks `countersign serve` on the sockets `policy` and `map`, by the lines of contrib. */
+/**
+ * A Postfix without a milter, which asks `countersign serve` on the sockets `policy` and `map`, by the lines of
+ * contrib.
+ */
 import assert from "node:assert/strict";
 import { parseConfig } from "../../lib/settings/parse.ts";
 import { permissions, printSandbox } from "../../lib/settings/sandbox.ts";

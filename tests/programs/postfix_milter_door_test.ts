@@ -1,4 +1,6 @@
-/** The door of a real Postfix, with the files of contrib/postfix/milter: what is rejected, and what reaches the hook. */
+/**
+ * The door of a real Postfix, with the files of contrib/postfix/milter: what is rejected, and what reaches the hook.
+ */
 import assert from "node:assert/strict";
 import { fieldOf, qsbmf } from "../rig.ts";
 import { REFUSED } from "../smtp_sink.ts";

@@ -1,4 +1,6 @@
-/** Submission as contrib/postfix/milter configures it: TLS, Dovecot for the passwords, opendkim as the second milter. */
+/**
+ * Submission as contrib/postfix/milter configures it: TLS, Dovecot for the passwords, opendkim as the second milter.
+ */
 import assert from "node:assert/strict";
 import { Authority } from "../certificates.ts";
 import { Home, type Ran } from "../rig.ts";

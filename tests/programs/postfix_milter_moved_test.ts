@@ -1,4 +1,6 @@
-/** Addresses that have moved or expired, and `refuse_unsigned`: the bounces that users of another real Postfix receive. */
+/**
+ * Addresses that have moved or expired, and `refuse_unsigned`: the bounces that users of another real Postfix receive.
+ */
 import assert from "node:assert/strict";
 import { qsbmf } from "../rig.ts";
 import { Sink } from "../smtp_sink.ts";

@@ -1,4 +1,6 @@
-/** New keys on two hosts with Postfix and `countersign serve` while mail flows: no bounce is rejected, lost or doubled. */
+/**
+ * New keys on two hosts with Postfix and `countersign serve` while mail flows: no bounce is rejected, lost or doubled.
+ */
 import assert from "node:assert/strict";
 import { fieldOf, qsbmf, SECRET } from "../rig.ts";
 import { needPostfix, smtp, until } from "./postfix.ts";

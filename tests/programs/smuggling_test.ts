@@ -1,6 +1,6 @@
 /**
- * SMTP smuggling with a real Postfix behind: each way in gets content with what some servers take for its end, and another
- * message behind that. One message leaves Postfix, or the sender is told that none will.
+ * SMTP smuggling with a real Postfix behind: each way in gets content with what some servers take for its end, and
+ * another message behind that. One message leaves Postfix, or the sender is told that none will.
  */
 import assert from "node:assert/strict";
 import { encodeLatin1 } from "../../lib/bytes.ts";
@@ -29,7 +29,8 @@ type Way = (content: string) => Promise<boolean>;
 
 test("smuggling: one message reaches Postfix and leaves it, or the message is refused", async (t) => {
   await using sink = new Sink();
-  // What Postfix did by default before December 2023: a dot between bare LF ends a message. The other port rejects bare LF.
+  // What Postfix did by default before December 2023: a dot between bare LF ends a message. The other port rejects bare
+  // LF.
   const strict = freePort();
   await using postfix = await Postfix.start({
     main: `mynetworks = 127.0.0.0/8\nmydestination =\nrelayhost = [127.0.0.1]:${sink.port}\n` +

@@ -6,7 +6,10 @@ import { fnmatch } from "../../submit/fnmatch.ts";
 import { Home, ROOT } from "../rig.ts";
 import { CHAIN, Talk } from "./talk.ts";
 
-/** Rules that acceptutils refuses without a reason, or that never apply, and what we say. The first three are seed 003's. */
+/**
+ * Rules that acceptutils refuses without a reason, or that never apply, and what we say. The first three are seed
+ * 003's.
+ */
 const WRONG: [rule: string, message: RegExp][] = [
   ["AUTHUP_USER:clienteof::*:0", /5 fields instead of 6, separated by colons: write AUTHUP_USER:clienteof::\*:0:$/],
   [

@@ -1,6 +1,6 @@
 /**
- * ofmipd replies as the ofmipd of mess822 does, and passes on the same message, except for the differences in this table,
- * which countersign-ofmipd(8) documents.
+ * ofmipd replies as the ofmipd of mess822 does, and passes on the same message, except for the differences in this
+ * table, which countersign-ofmipd(8) documents.
  */
 import assert from "node:assert/strict";
 import { Home, ROOT } from "../rig.ts";

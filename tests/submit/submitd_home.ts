@@ -20,7 +20,9 @@ export async function certificate(): Promise<{ ca: string; cert: string; key: st
 
 let hash: Promise<string> | undefined;
 
-/** The line of greg in a file of logins, whose password is `secret`; it is checked in a millisecond, for many logins. */
+/**
+ * The line of greg in a file of logins, whose password is `secret`; it is checked in a millisecond, for many logins.
+ */
 export const QUICK_LOGIN =
   "greg:$scrypt$ln=10,r=1,p=1$BwcHBwcHBwcHBwcHBwcHBw$ym3GelPJ0wAZR38y/kUuSaeWQqZvW0ytTrCAzUcJJdw\n";
 

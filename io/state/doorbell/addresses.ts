@@ -1,6 +1,6 @@
 /**
- * Remembered, allowed and denied addresses: a file for each, `addresses/HH/HASH`, so that a lookup costs the same however
- * many there are. HASH is a keyed hash, so that no file name contains text of a stranger.
+ * Remembered, allowed and denied addresses: a file for each, `addresses/HH/HASH`, so that a lookup costs the same
+ * however many there are. HASH is a keyed hash, so that no file name contains text of a stranger.
  */
 import { type Address, canonical, parseAddress } from "../../../lib/address.ts";
 import { dayOf, parseDay, printDay } from "../../../lib/date.ts";

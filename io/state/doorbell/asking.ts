@@ -1,7 +1,7 @@
 /**
- * Which challenges are being sent: an empty file `asking/ID`, which the process that sends has locked and removes at the
- * end. A file without a lock is what a killed process has left. The message itself cannot carry the lock, because a quick
- * reply must be able to claim it.
+ * Which challenges are being sent: an empty file `asking/ID`, which the process that sends has locked and removes at
+ * the end. A file without a lock is what a killed process has left. The message itself cannot carry the lock, because a
+ * quick reply must be able to claim it.
  */
 import { provesMissing } from "../../../lib/fail.ts";
 import { namesIn, removeIfPresent, trouble } from "./folder.ts";

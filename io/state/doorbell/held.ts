@@ -231,7 +231,11 @@ export function removeHeld(folder: string, { name }: HeldName): boolean {
   return removeIfPresent(pathOf(folder, name));
 }
 
-/** Removes held messages that arrived before a time, what is left of done ones, and drafts. @returns how many were held */
+/**
+ * Removes held messages that arrived before a time, what is left of done ones, and drafts.
+ *
+ * @returns how many were held
+ */
 export function expireHeld(folder: string, before: Date): number {
   const seconds = Math.floor(before.getTime() / 1000);
   const gone = heldIn(folder).filter((one) => one.time < seconds && removeHeld(folder, one)).length;

@@ -49,8 +49,8 @@ const byAge = (a: HeldName, b: HeldName) => a.time - b.time || (a.id < b.id ? -1
  * so that a flood from one domain does not displace the messages of others.
  *
  * A flood may also come from as many domains. Among domains that hold the same, those go first that nobody was asked
- * about, and then those to be challenged later: few can be challenged in an hour, so that the challenged ones stay. They
- * are not preferred beyond half of the limit, or nobody new would ever be challenged.
+ * about, and then those to be challenged later: few can be challenged in an hour, so that the challenged ones stay.
+ * They are not preferred beyond half of the limit, or nobody new would ever be challenged.
  *
  * @param newest the ID of the message that has just arrived, which stays
  */

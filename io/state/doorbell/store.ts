@@ -1,6 +1,6 @@
 /**
- * The interface of the state of a doorbell: held messages, counters of challenges, and remembered addresses. The hook and
- * `countersign doorbell` use nothing else.
+ * The interface of the state of a doorbell: held messages, counters of challenges, and remembered addresses. The hook
+ * and `countersign doorbell` use nothing else.
  */
 import type { Standing } from "../../../incoming/doorbell/decide.ts";
 

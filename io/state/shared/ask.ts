@@ -1,6 +1,6 @@
 /**
- * The client of the socket `lookup` of `countersign serve`, through which shim and hook use a shared store. serve/lookup
- * documents the protocol.
+ * The client of the socket `lookup` of `countersign serve`, through which shim and hook use a shared store.
+ * serve/lookup documents the protocol.
  */
 import { type Bytes, concat, utf8 } from "../../../lib/bytes.ts";
 import { Fail, reason } from "../../../lib/fail.ts";
@@ -16,8 +16,8 @@ export const LOOKUP_VERSION = 1;
 /** Timeout of an answer in milliseconds, longer than every timeout of the store that the server uses. */
 const ANSWER_MS = 20_000;
 /**
- * Time in milliseconds for which a message to be remembered waits for a server that is being restarted. If it left without
- * being remembered, a door could reject a bounce of it.
+ * Time in milliseconds for which a message to be remembered waits for a server that is being restarted. If it left
+ * without being remembered, a door could reject a bounce of it.
  */
 const RESTART_MS = 5_000;
 /** Interval in milliseconds between attempts to connect. */

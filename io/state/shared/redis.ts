@@ -39,8 +39,8 @@ export interface RedisLogin {
 }
 
 /**
- * Required settings of Redis. With other values, Redis may lose a claim in a crash or by eviction, and a challenge would
- * be answered twice. In a cluster, the keys of one script would be on several nodes.
+ * Required settings of Redis. With other values, Redis may lose a claim in a crash or by eviction, and a challenge
+ * would be answered twice. In a cluster, the keys of one script would be on several nodes.
  */
 const REQUIRED: Readonly<Record<string, string>> = {
   appendonly: "yes",
@@ -70,7 +70,8 @@ export class RedisStore implements SharedStore {
   /**
    * Checks that Redis is configured not to lose confirmed writes.
    *
-   * @throws {Fail} `config` when it is not, or when it does not report its settings; `temporary` when it cannot be reached
+   * @throws {Fail} `config` when it is not, or when it does not report its settings; `temporary` when it cannot be
+   *   reached
    */
   async check(): Promise<void> {
     const client = await this.#connected();

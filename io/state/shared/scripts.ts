@@ -1,6 +1,6 @@
 /**
- * The Lua scripts of the store in Redis, which runs each of them atomically. All keys of a script are in its KEYS, so that
- * the access of a Redis user can be limited to keys with the prefix.
+ * The Lua scripts of the store in Redis, which runs each of them atomically. All keys of a script are in its KEYS, so
+ * that the access of a Redis user can be limited to keys with the prefix.
  */
 import { SENT_DAYS } from "../sent.ts";
 

@@ -1,7 +1,7 @@
 /**
- * The interface of stores that are shared by hosts, or by the users of a host. They contain only opaque names and texts:
- * names are keyed hashes, and texts are encrypted (keyed.ts), so a store neither reveals who wrote to whom, nor can a
- * program without the key forge entries.
+ * The interface of stores that are shared by hosts, or by the users of a host. They contain only opaque names and
+ * texts: names are keyed hashes, and texts are encrypted (keyed.ts), so a store neither reveals who wrote to whom, nor
+ * can a program without the key forge entries.
  */
 import type { SentMessage } from "../../../incoming/need.ts";
 import type { StoredEntry } from "../entry_files.ts";
@@ -42,8 +42,8 @@ export const MAX_HASHES = 400;
 /** Maximum number of names of an entry, or of a lookup of entries. */
 export const MAX_NAMES = 64;
 /**
- * Maximum number of entries that are returned. If there are more, none is: the challenge is delivered instead of answered,
- * because a deferral would last until enough entries have expired.
+ * Maximum number of entries that are returned. If there are more, none is: the challenge is delivered instead of
+ * answered, because a deferral would last until enough entries have expired.
  */
 export const MAX_ENTRIES = 2000;
 /** Maximum length of the text of an entry: 64 KB of a body, encrypted and in base64, and its digests. */

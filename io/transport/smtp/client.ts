@@ -97,7 +97,8 @@ export class Client {
       if (!this.extensions.has("STARTTLS")) throw this.failures.broken("STARTTLS", "it does not offer STARTTLS");
       await this.#command("STARTTLS", "STARTTLS", isPositive);
       this.#ready = false;
-      // RFC 3207 section 6: an attacker could have injected data that would be read as if sent over TLS (CVE-2011-0411).
+      // RFC 3207 section 6: an attacker could have injected data that would be read as if sent over TLS
+      // (CVE-2011-0411).
       if (connection.pending) {
         throw this.failures.broken("STARTTLS", "it sent data between its reply to STARTTLS and the handshake");
       }
@@ -158,7 +159,8 @@ export class Client {
    * Starts a transaction: sends MAIL and RCPT.
    *
    * @returns the reply to each recipient. If one is accepted, {@link send} may follow
-   * @throws {Fail} `SmtpRejected` if the server rejects the sender; `refused` if it lacks an extension for this envelope
+   * @throws {Fail} `SmtpRejected` if the server rejects the sender; `refused` if it lacks an extension for this
+   *   envelope
    */
   async envelope(envelope: SmtpEnvelope): Promise<Reply[]> {
     const lines = commands(this.server.name, envelope, this.extensions);
@@ -293,7 +295,11 @@ export class Client {
     return reply;
   }
 
-  /** Begins a step. @throws {NotReply} for an unsolicited reply, which would be taken for the reply to the next command */
+  /**
+   * Begins a step.
+   *
+   * @throws {NotReply} for an unsolicited reply, which would be taken for the reply to the next command
+   */
   #begins(step: Step): void {
     this.#step = step;
     this.#ready = false;

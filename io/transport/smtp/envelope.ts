@@ -20,7 +20,9 @@ export interface SmtpEnvelope {
   /** FULL or HDRS, and an identifier for notifications, as plain text. */
   readonly ret?: string;
   readonly envid?: string;
-  /** Whether the body may contain bytes over 127. Without 8BITMIME they are sent undeclared: bodies are not rewritten. */
+  /**
+   * Whether the body may contain bytes over 127. Without 8BITMIME they are sent undeclared: bodies are not rewritten.
+   */
   readonly eightBit?: boolean;
   /** Whether the header contains UTF-8 (RFC 6532). */
   readonly utf8Header?: boolean;

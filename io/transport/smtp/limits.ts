@@ -1,4 +1,6 @@
-/** Limits the duration of a session: a timeout for each step, one for the whole session, and the caller's abort signal. */
+/**
+ * Limits the duration of a session: a timeout for each step, one for the whole session, and the caller's abort signal.
+ */
 import { after } from "../../system/timer.ts";
 
 /** Timeouts in seconds. */

@@ -12,8 +12,8 @@ function processes(holds: (name: string) => boolean): number[] {
 }
 
 /**
- * Returns the processes that run a program in this folder with settings below the other, but not the services of Postfix
- * that start them.
+ * Returns the processes that run a program in this folder with settings below the other, but not the services of
+ * Postfix that start them.
  */
 export const running = (folder: string, settings: string): number[] =>
   processes((name) => {

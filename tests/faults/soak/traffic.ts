@@ -12,7 +12,9 @@ import { USERS, type World } from "./world.ts";
 const KILLS = 0.15;
 /** A client gives up a connection after this time, in milliseconds. */
 const PATIENCE = 90_000;
-/** After this time without a final result of a message no attempt is repeated, and the tally reports it; milliseconds. */
+/**
+ * After this time without a final result of a message no attempt is repeated, and the tally reports it; milliseconds.
+ */
 const GIVE_UP = 300_000;
 
 const pause = (ms: number) => new Promise<void>((done) => setTimeout(done, ms));

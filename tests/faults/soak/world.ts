@@ -1,7 +1,7 @@
 /**
- * All doors on one machine: Postfix with the sockets door and sign, the site's hook for the SRS domain, the users' hooks
- * behind it, a doorbell, shims and outboxes, and submitd with virtual logins. The state of the site and that of the users
- * are on small disks; with Redis, the site's sent mail is there.
+ * All doors on one machine: Postfix with the sockets door and sign, the site's hook for the SRS domain, the users'
+ * hooks behind it, a doorbell, shims and outboxes, and submitd with virtual logins. The state of the site and that of
+ * the users are on small disks; with Redis, the site's sent mail is there.
  */
 import assert from "node:assert/strict";
 import { hashPassword } from "../../../submit/backends/scrypt.ts";

@@ -117,7 +117,9 @@ Deno.test("A program gets exactly the given arguments and environment", async ()
   assert.deepEqual(names.filter((name) => !["PWD", "SHLVL", "_", "OLDPWD"].includes(name!)).sort(), ["D", "PATH"]);
 });
 
-/** Expects that inject() fails with this kind, and that the program was killed without committing the partial message. */
+/**
+ * Expects that inject() fails with this kind, and that the program was killed without committing the partial message.
+ */
 async function failsWithoutCommit(
   folder: ProgramFolder,
   spawnOptions: SpawnOptions,

@@ -56,7 +56,7 @@ const ROWS: [message: string, sent: string][] = [
 Deno.test("messages are encoded, in one chunk and byte by byte", () => {
   for (const [message, sent] of ROWS) {
     assert.equal(expected(message), sent, "the table agrees with the simple implementation");
-    const size = sent.length - 3 - sent.split("\r\n..").length + 1 - Number(sent.startsWith("..")); // without the added dots
+    const size = sent.length - 3 - sent.split("\r\n..").length + 1 - Number(sent.startsWith("..")); // without dots
     assert.deepEqual(encoded(message), { sent, size }, JSON.stringify(message));
     assert.deepEqual(encoded(...message), { sent, size }, `${JSON.stringify(message)}, byte by byte`);
   }

@@ -8,8 +8,8 @@ function folder(): { path: string } & Disposable {
 }
 
 /**
- * Waits until connections are refused. A child that another test is starting at this moment has the closed listener until
- * it executes its program.
+ * Waits until connections are refused. A child that another test is starting at this moment has the closed listener
+ * until it executes its program.
  */
 async function refused(path: string): Promise<void> {
   for (let left = 500; left > 0; left--) {
