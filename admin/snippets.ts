@@ -114,8 +114,8 @@ export const SNIPPETS = {
   "postfix/pipe/master.cf": [
     "# The SRS domain, with pipe(8): /etc/postfix/master.cf",
     "# null_sender= is required, or the null sender of a bounce arrives as MAILER-DAEMON. ${original_recipient} is the",
-    "# address before any rewriting. Do not add the flags h and u: they fold the case of the address, and the hash is case-sensitive.",
-    "# The -- prevents an address from being taken for an option.",
+    "# address before any rewriting. Do not add the flags h and u: they fold the case of the address, and the hash is",
+    "# case-sensitive. The -- prevents an address from being taken for an option.",
     "countersign unix - n n - - pipe",
     "  flags=DRO user=greg null_sender= argv=/usr/local/lib/countersign/hooks/incoming --as postfix",
     "  --config /home/greg/.config/countersign/config.toml --maildir /home/greg/Maildir -- ${sender} ${original_recipient}",
