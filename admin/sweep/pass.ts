@@ -4,6 +4,7 @@ import { digest } from "../../lib/digest.ts";
 import { Fail, reason } from "../../lib/fail.ts";
 import type { JudgeContext } from "../../incoming/verdict.ts";
 import { record } from "../../hooks/record.ts";
+import { after } from "../../io/system/timer.ts";
 import { cleanMaildir } from "../../io/transport/leftovers.ts";
 import { makeFolders, makeMaildir } from "../../io/transport/maildir.ts";
 import { type JudgedMail, judgeFile } from "./judged.ts";
@@ -41,7 +42,7 @@ export async function sweepMaildir(
   const folder = `${context.settings.state.folder}/sweep/${digest(maildir)}`;
   try {
     // If two sweeps run at the same time, the second one waits, and finds the messages that the first one has seen.
-    using _lock = options.dryRun ? undefined : await lock(folder);
+    using _lock = options.dryRun ? undefined : await lock(folder, stop);
     await new Pass(maildir, folder, options, context, report).run(stop);
   } catch (error) {
     if (isBug(error) || error instanceof Fail) throw error;
@@ -49,16 +50,24 @@ export async function sweepMaildir(
   }
 }
 
+/** Milliseconds between two attempts to lock. Waiting for the kernel could not be interrupted. */
+const WAIT_MS = 100;
+
 /** Locks the state of a maildir, and creates its folder. The kernel releases the lock of a killed program. */
-async function lock(folder: string): Promise<Deno.FsFile> {
+async function lock(folder: string, stop: AbortSignal | undefined): Promise<Deno.FsFile> {
   try {
     Deno.mkdirSync(folder, { recursive: true, mode: 0o700 });
     const file = Deno.openSync(`${folder}/lock`, { write: true, create: true, mode: 0o600 });
-    await file.lock(true);
+    for (; !file.tryLockSync(true); await after(WAIT_MS)) {
+      if (!stop?.aborted) continue;
+      file.close();
+      throw new Fail("temporary", "Another sweep is running", { file: folder });
+    }
     // doctor reports when the last sweep was.
     file.utimeSync(new Date(), new Date());
     return file;
   } catch (error) {
+    if (error instanceof Fail) throw error;
     throw new Fail("temporary", `State cannot be written: ${reason(error)}`, { file: folder, cause: error });
   }
 }

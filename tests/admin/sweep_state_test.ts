@@ -11,7 +11,7 @@ import { countersign } from "./run.ts";
 import { forged, Laptop, letter } from "./sweep.ts";
 
 /** Sweeps the inbox in this process. @returns the report, and the numbers of files and of folders that were read */
-async function sweepHere(home: Laptop, options: Partial<SweepOptions> = {}) {
+async function sweepHere(home: Laptop, options: Partial<SweepOptions> = {}, stop?: AbortSignal) {
   const settings = loadSettings({ file: `${home.path}/.config/countersign/config.toml`, home: home.path });
   const context = { settings, identities: loadIdentities(settings), now: new Date() };
   const report = new SweepReport();
@@ -27,7 +27,7 @@ async function sweepHere(home: Laptop, options: Partial<SweepOptions> = {}) {
   };
   const all = { spam: `${home.path}/Mail/Spam`, days: 14, mark: false, dryRun: false, all: false, ...options };
   try {
-    await sweepMaildir(`${home.path}/Mail/Inbox`, all, context, report);
+    await sweepMaildir(`${home.path}/Mail/Inbox`, all, context, report, stop);
   } finally {
     Object.assign(Deno, { openSync, readDirSync });
   }
@@ -55,6 +55,24 @@ Deno.test("of 10,000 messages the second sweep reads none, and then only the new
   Deno.renameSync(`${home.path}/Mail/Inbox/new/10000.x`, `${home.path}/Mail/Inbox/cur/10000.x,U=4:2,S`);
   const fourth = await sweepHere(home);
   assert.deepEqual([fourth.report.judged, fourth.files], [0, 0]);
+});
+
+Deno.test("a sweep that waits for another one ends when it is interrupted", async () => {
+  using home = new Laptop();
+  home.put("new/1.x", letter());
+  await sweepHere(home);
+  const folder = `${home.path}/.local/state/countersign/sweep/${digest(`${home.path}/Mail/Inbox`)}`;
+  const other = Deno.openSync(`${folder}/lock`, { write: true });
+  await other.lock(true);
+  const stop = new AbortController();
+  const sweep = sweepHere(home, {}, stop.signal).then(() => "it swept", (error) => error);
+  setTimeout(() => stop.abort(), 100);
+  const late = setTimeout(() => other.unlockSync(), 10_000);
+  const ended = await sweep;
+  clearTimeout(late);
+  other.close(); // releases the lock
+  assert.match(String(ended), /Another sweep is running/);
+  assert.equal((await sweepHere(home)).report.failures.size, 0);
 });
 
 Deno.test("a change in the same instant as a sweep is not missed", async () => {
