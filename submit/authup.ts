@@ -113,8 +113,7 @@ class Session {
       }
     } catch (error) {
       if (!(error instanceof ClientGone)) throw error;
-      if (error.why === "closed") return CLIENT_LEFT;
-      await reply(login.refusals[error.why]);
+      if (error.why === "timeout" || error.why === "long") await reply(login.refusals[error.why]);
       return CLIENT_LEFT;
     }
   }

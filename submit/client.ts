@@ -2,9 +2,9 @@
 import { type Bytes, concat, decodeLatin1, utf8 } from "../lib/bytes.ts";
 
 /** Why the session with a client ends. */
-export type Gone = "closed" | "timeout" | "long";
+export type Gone = "closed" | "timeout" | "long" | "stopped";
 
-/** Thrown when the client disconnects, is silent for too long, or sends a line that is too long. */
+/** Thrown when the client disconnects, is silent for too long, or sends a line that is too long, or a signal arrives. */
 export class ClientGone extends Error {
   constructor(readonly why: Gone) {
     super(why);
@@ -31,12 +31,22 @@ export interface ByteSource {
 export class ClientInput {
   #held: Bytes = new Uint8Array(0);
   readonly #buffer = new Uint8Array(CHUNK_BYTES);
+  /** Ends the current read. */
+  #end: (why: Gone) => void = () => {};
 
   /**
    * @param seconds how long the client may be silent
    * @param end the time in milliseconds at which the session ends, whatever the client sends
+   * @param abort ends the session
    */
-  constructor(readonly source: ByteSource, readonly seconds: number, readonly end = Infinity) {}
+  constructor(
+    readonly source: ByteSource,
+    readonly seconds: number,
+    readonly end = Infinity,
+    readonly abort?: AbortSignal,
+  ) {
+    abort?.addEventListener("abort", () => this.#end("stopped"));
+  }
 
   /** Whether more was sent than was read. */
   get hasMore(): boolean {
@@ -82,13 +92,15 @@ export class ClientInput {
 
   async #more(until: number): Promise<Bytes> {
     const patience = Math.min(this.seconds * 1000, Math.max(Math.min(until, this.end) - Date.now(), 0));
-    const { promise: late, resolve } = Promise.withResolvers<"timeout">();
+    if (this.abort?.aborted) throw new ClientGone("stopped");
+    const { promise: ended, resolve } = Promise.withResolvers<Gone>();
+    this.#end = resolve;
     // Cleared after each read: a message of 1 GB arrives in a million packets, and the time may be 20 minutes.
     const timer = setTimeout(() => resolve("timeout"), Math.min(patience, 2 ** 31 - 1));
-    // The read cannot be cancelled, but after a timeout nobody reads again.
-    const count = await Promise.race([this.source.read(this.#buffer).catch(() => null), late]);
+    // The read cannot be cancelled, but nobody reads again.
+    const count = await Promise.race([this.source.read(this.#buffer).catch(() => null), ended]);
     clearTimeout(timer);
-    if (count === "timeout") throw new ClientGone("timeout");
+    if (typeof count === "string") throw new ClientGone(count);
     if (count === null) throw new ClientGone("closed");
     return this.#buffer.subarray(0, count);
   }

@@ -10,7 +10,13 @@ export interface LoginRequest {
 }
 
 /** Why a login fails, or ends the session. */
-export type Refusal = "failed" | "temporary" | "crash" | "misconfigured" | "early" | Exclude<Gone, "closed">;
+export type Refusal =
+  | "failed"
+  | "temporary"
+  | "crash"
+  | "misconfigured"
+  | "early"
+  | Extract<Gone, "timeout" | "long">;
 
 /** A protocol before the login. */
 export interface Protocol {

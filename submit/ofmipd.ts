@@ -20,6 +20,13 @@ RULES is a file with lines key:name:address: each changes the sender of mail fro
 ~/.ofmipd/rules, if it exists. Settings: ~/.config/countersign/config.toml
 Example: tcpserver 0 587 authup smtp checkpassword checknotroot ofmipd`;
 
+/** The last reply, unless the client has disconnected. */
+const LAST_REPLIES = {
+  timeout: "451 timeout (#4.4.2)",
+  long: "500 5.5.2 Line too long",
+  stopped: "421 4.3.2 Server is shutting down",
+};
+
 /** Runs ofmipd. @param seconds maximum duration of the session @returns the exit status */
 export async function ofmipd(name: string, args: readonly string[], seconds = SESSION_SECONDS): Promise<number> {
   if (printInformation(args[0], HELP)) return 0;
@@ -33,11 +40,12 @@ export async function ofmipd(name: string, args: readonly string[], seconds = SE
   }
   try {
     const limit = await databytes();
-    const input = new ClientInput(Deno.stdin, controlNumber("timeoutsmtpd", 1200), Date.now() + seconds * 1000);
+    const abort = abortOnSignal();
+    const input = new ClientInput(Deno.stdin, controlNumber("timeoutsmtpd", 1200), Date.now() + seconds * 1000, abort);
     const session = new MailSession(input, user, {
       host: greetingName("smtp"),
       limit,
-      abort: abortOnSignal(),
+      abort,
       client: await env("TCPREMOTEIP") ?? await env("REMOTE_HOST") ?? "unknown",
       report: (what) => printError(name, what),
     });
@@ -47,7 +55,7 @@ export async function ofmipd(name: string, args: readonly string[], seconds = SE
     return 0;
   } catch (error) {
     if (error instanceof ClientGone) {
-      if (error.why !== "closed") await reply("451 timeout (#4.4.2)").catch(() => {});
+      if (error.why !== "closed") await reply(LAST_REPLIES[error.why]).catch(() => {});
       return 0;
     }
     printError(name, errorText(error));

@@ -43,6 +43,18 @@ Deno.test("a submitted message is signed, and has a Received field above", async
   assert.match(home.read(".local/state/countersign/log"), /login=greg .*result=sent/);
 });
 
+Deno.test("a signal, or a line of 20,000 bytes, ends the session; both are answered", async () => {
+  for (const [end, reply] of [["signal", /^421 /], ["line", /^500 /]] as const) {
+    using home = homeWith();
+    await using talk = new Talk(home, OFMIPD);
+    await talk.reply();
+    if (end === "signal") talk.stop();
+    else await talk.send("x".repeat(20_000));
+    assert.match(await talk.reply(), reply);
+    assert.equal((await talk.end()).code, 0);
+  }
+});
+
 Deno.test("without authup, ofmipd greets with 220", async () => {
   using home = homeWith();
   home.write("control/me", "mx.example.org\n");

@@ -77,6 +77,11 @@ export class Talk implements AsyncDisposable {
     return { rest: this.#text, code, stderr: await this.#errors };
   }
 
+  /** Sends SIGTERM to the launcher, which passes it on. */
+  stop(): void {
+    this.#child.kill("SIGTERM");
+  }
+
   /** Kills the launcher and the program with SIGKILL. */
   async kill(): Promise<void> {
     const children = Deno.readTextFileSync(`/proc/${this.#child.pid}/task/${this.#child.pid}/children`).trim().split(
