@@ -4,7 +4,9 @@ import { type Bytes, concat, decodeLatin1, utf8 } from "../lib/bytes.ts";
 /** Why the session with a client ends. */
 export type Gone = "closed" | "timeout" | "long" | "stopped";
 
-/** Thrown when the client disconnects, is silent for too long, or sends a line that is too long, or a signal arrives. */
+/**
+ * Thrown when the client disconnects, is silent for too long, or sends a line that is too long, or a signal arrives.
+ */
 export class ClientGone extends Error {
   constructor(readonly why: Gone) {
     super(why);

@@ -45,7 +45,11 @@ export class LockedEntry implements Disposable {
     this.#path = path;
   }
 
-  /** Puts an entry that was written to tmp into the queue. When this returns, it is on disk. @throws {Fail} `temporary` */
+  /**
+   * Puts an entry that was written to tmp into the queue. When this returns, it is on disk.
+   *
+   * @throws {Fail} `temporary`
+   */
   commit(entry: OutboxEntry): void {
     const queued = `${this.outbox}/queue/${this.id}`;
     try {
@@ -105,7 +109,12 @@ export class LockedEntry implements Disposable {
     }
   }
 
-  /** Moves it out of the queue, because its rejection cannot be reported. @returns where it is kept @throws {Fail} `temporary` */
+  /**
+   * Moves it out of the queue, because its rejection cannot be reported.
+   *
+   * @returns where it is kept
+   * @throws {Fail} `temporary`
+   */
   setAside(): string {
     return this.#path = moveAside(this.outbox, this.id, "undelivered");
   }
@@ -115,7 +124,11 @@ export class LockedEntry implements Disposable {
   }
 }
 
-/** Writes a message to tmp, locked. It is not in the queue yet. @throws {Fail} `temporary`; errors of reading the message */
+/**
+ * Writes a message to tmp, locked. It is not in the queue yet.
+ *
+ * @throws {Fail} `temporary`; errors of reading the message
+ */
 export async function createEntry(outbox: string, { head, body }: Message): Promise<LockedEntry> {
   const id = newId();
   const path = `${outbox}/tmp/${id}`;

@@ -1,7 +1,7 @@
 /**
  * Runs commands of `countersign` one after another in one process, each with its own environment, folder and standard
- * input: starting a process takes much longer than most commands. It reads its jobs from standard input and prints
- * their results on standard output, as JSON lines.
+ * input: starting a process takes much longer than most commands. It reads its jobs from standard input and prints their
+ * results on standard output, as JSON lines.
  */
 import { main } from "../../main.ts";
 import type { Ran } from "../rig.ts";
