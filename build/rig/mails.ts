@@ -17,6 +17,8 @@ Sorry, no mailbox here by that name. (#5.1.1)
 
 --- Below this line is a copy of the message.
 
+Return-Path: <${to}>
+Received: (qmail 4710 invoked by uid 1000); 20 Nov 2026 05:32:57 -0000
 ${original}`;
   return `Received: (qmail 4711 invoked for bounce); 20 Nov 2026 05:32:58 -0000
 Date: 20 Nov 2026 05:32:58 -0000

@@ -1,7 +1,7 @@
 /**
- * A replacement for qmail-local, which Debian does not have: environment,
- * seekable standard input rewound for each line, /bin/sh -c, working directory and
- * exit statuses are those of dot-qmail(5) and qmail-command(8), as measured.
+ * A replacement for qmail-local, which Debian does not have: environment, umask, seekable standard input rewound for each
+ * line, /bin/sh -c, working directory and exit statuses are those of notqmail 1.09, as measured. Unlike qmail-local it
+ * creates a missing maildir, for which qmail-local defers, and knows neither mbox files, `+list` nor -owner files.
  */
 import type { Home, Ran } from "./home.ts";
 
@@ -55,6 +55,8 @@ export async function qmailLocal(
   const found = lookUp(home, ext);
   if (found === undefined) return { end: "bounce", forwards: [], runs: [] };
   const local = ext === "" ? user : `${user}-${ext}`;
+  const dashes = ext.split("-");
+  const dots = host.split(".");
   const env: Record<string, string> = {
     SENDER: sender,
     NEWSENDER: sender,
@@ -62,9 +64,11 @@ export async function qmailLocal(
     LOCAL: local,
     USER: user,
     HOST: host,
-    HOST2: host.replace(/\.[^.]*$/, ""),
     EXT: ext,
-    EXT2: ext.replace(/^[^-]*-?/, ""),
+    ...Object.fromEntries([2, 3, 4].flatMap((nth) => [
+      [`HOST${nth}`, dots.slice(0, Math.max(1, dots.length - nth + 1)).join(".")],
+      [`EXT${nth}`, dashes.slice(nth - 1).join("-")],
+    ])),
     DTLINE: `Delivered-To: ${local}@${host}\n`,
     RPLINE: `Return-Path: <${sender}>\n`,
     UFLINE: `From ${sender || "MAILER-DAEMON"} Fri Nov 20 05:32:58 2026\n`,
@@ -72,8 +76,11 @@ export async function qmailLocal(
     ...(started.home === undefined ? {} : { HOME: started.home }),
   };
   const out: Delivered = { end: "success", forwards: [], runs: [] };
+  if (`\n${message.split("\n\n")[0]}\n`.includes(`\n${env.DTLINE}`)) return { ...out, end: "bounce" }; // a loop
+  if (found.lines[0] === "") return { ...out, end: "defer" };
   const queued = home.write(".queue", message, 0o644);
   for (const line of found.lines) {
+    if (line === "" || line.startsWith("#")) continue;
     if (line.startsWith("|")) {
       const ran = await command(home, [...started.by ?? [], "/bin/sh"], line.slice(1), env, queued);
       out.runs.push(ran);
@@ -97,7 +104,7 @@ async function command(
   env: Record<string, string>,
   queued: string,
 ): Promise<Ran> {
-  const wrapped = [...shell, "-c", 'exec /bin/sh -c "$0" <"$1" 2>&1', program, queued];
+  const wrapped = [...shell, "-c", 'umask 077; exec /bin/sh -c "$0" <"$1" 2>&1', program, queued];
   return await home.run(wrapped, "", env);
 }
 
@@ -111,10 +118,9 @@ function lookUp(home: Home, ext: string): { lines: string[]; rest: string | unde
       return undefined;
     }
   };
-  const lines = (content: string) => {
-    const all = content.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
-    return all.length === 0 ? ["./Maildir/"] : all;
-  };
+  // Only an empty file stands for the default delivery: one with nothing but comments discards the message.
+  const lines = (content: string) =>
+    content === "" ? ["./Maildir/"] : content.replace(/\n$/, "").split("\n").map((line) => line.replace(/[ \t]+$/, ""));
   const own = text(ext === "" ? ".qmail" : `.qmail-${safe}`);
   if (own !== undefined || ext === "") return { lines: lines(own ?? ""), rest: undefined };
   for (let at = safe.length; at >= 0; at--) {

@@ -1,7 +1,7 @@
 /**
  * A driver in place of qmail-smtpd, which Debian does not have. It starts QMAILQUEUE as qmail_open() in qmail.c of notqmail
- * 1.09 and netqmail 1.06 does, and returns the reply that qmail-smtpd gives to DATA. FIFOs take the place of pipes,
- * because Deno cannot give a child a pipe on any descriptor.
+ * 1.09 and netqmail 1.06 does, and returns the reply that qmail-smtpd gives to DATA, as compared with the real notqmail
+ * 1.09. FIFOs take the place of pipes, because Deno cannot give a child a pipe on any descriptor.
  *
  * - The message is on descriptor 0 and the envelope on 1 (qmail_open, qmail_from: the pipe of the message is closed before
  *   the envelope is written).
@@ -9,7 +9,8 @@
  *   they count only with status 82, and if there are more than two. netqmail has no such descriptor.
  * - The working directory is that of qmail (chdir(auto_qmail)), and there are no arguments (binqqargs).
  * - SIGPIPE is ignored, because qmail-smtpd calls sig_pipeignore().
- * - Statuses from 11 to 40 are permanent, all others temporary; a signal is temporary (qmail_close).
+ * - Statuses from 11 to 40 and 115 are permanent, all others temporary; a signal is temporary (qmail_close). 0 counts only
+ *   if all of the message and the envelope could be written.
  */
 import { decodeLatin1 } from "../../lib/bytes.ts";
 import type { Home } from "../rig.ts";
@@ -25,7 +26,7 @@ export interface QueuedMail {
 export interface SmtpdOptions {
   /** With descriptor 6, as notqmail; without, as netqmail. */
   readonly notqmail?: boolean;
-  /** The client disconnects in the middle: the envelope is never written (qmail_fail). */
+  /** The client sends too much, or disconnects in the middle: the envelope is never written (qmail_fail). */
   readonly fails?: boolean;
   /** Kills QMAILQUEUE some milliseconds after it was started. */
   readonly kill?: { readonly signal: Deno.Signal; readonly after: number };
@@ -78,38 +79,54 @@ export async function qmailSmtpd(
   }, kill.after);
   // A shell that is killed before it opens the last FIFO leaves its reader waiting for a writer.
   const released = output.then(() => notqmail && Deno.openSync(r, { read: true, write: true }).close());
-  await write(open, message);
-  await write(other, fails ? new Uint8Array() : Uint8Array.from(envelope, (c) => c.charCodeAt(0)));
+  const written = [
+    await write(open, message),
+    await write(other, fails ? new Uint8Array() : Uint8Array.from(envelope, (c) => c.charCodeAt(0))),
+  ];
   const text = new TextDecoder().decode((await error).subarray(0, 255));
   const { code, signal, stderr } = await output;
   await released;
   clearTimeout(timer);
   Deno.removeSync(folder, { recursive: true });
-  const result = signal !== null ? "Zqq crashed (#4.3.0)" : resultOf(code, text);
+  const result = signal !== null ? "Zqq crashed (#4.3.0)" : resultOf(code, text, !fails && written.every((one) => one));
   const reply = result === "" ? "250 ok" : `${result.startsWith("D") ? "554" : "451"} ${result.slice(1)}`;
   return { code, reply, stderr: new TextDecoder().decode(stderr) };
 }
 
-async function write(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
+/** Returns whether everything could be written; if not, qmail_put sets flagerr. */
+async function write(file: Deno.FsFile, bytes: Uint8Array): Promise<boolean> {
   try {
     for (let at = 0; at < bytes.length;) at += await file.write(bytes.subarray(at));
+    return true;
   } catch {
-    // qmail_put sets flagerr.
+    return false;
   } finally {
     file.close();
   }
 }
 
-/** The switch in qmail_close(). */
-function resultOf(code: number, text: string): string {
-  if (code === 0) return "";
-  if (code === 31) return "Dmail server permanently rejected message (#5.3.0)";
-  if (code === 53) return "Zqq write error or disk full (#4.3.0)";
-  if (code === 54) return "Zqq read error (#4.3.0)";
-  if (code === 71) return "Zmail server temporarily rejected message (#4.3.0)";
-  if (code === 81 || code === 91) return "Zqq internal bug (#4.3.0)";
+/** The replies of notqmail 1.09 to the statuses of qmail-queue(8) that have one of their own. */
+const REPLIES: Record<number, string> = {
+  11: "Denvelope address too long for qq (#5.1.3)",
+  31: "Dmail server permanently rejected message (#5.3.0)",
+  51: "Zqq out of memory (#4.3.0)",
+  52: "Zqq timeout (#4.3.0)",
+  53: "Zqq write error or disk full (#4.3.0)",
+  54: "Zqq read error (#4.3.0)",
+  61: "Zqq trouble in home directory (#4.3.0)",
+  71: "Zmail server temporarily rejected message (#4.3.0)",
+  81: "Zqq internal bug (#4.3.0)",
+  91: "Zqq internal bug (#4.3.0)",
+  115: "Denvelope address too long for qq (#5.1.3)",
+  120: "Zunable to exec qq (#4.3.0)",
+};
+
+/** The result of qmail_close(). */
+function resultOf(code: number, text: string, complete: boolean): string {
+  if (code === 0) return complete ? "" : REPLIES[54]!;
   if (code === 82 && text.length > 2) return text;
-  return code >= 11 && code <= 40 ? "Dqq permanent problem (#5.3.0)" : "Zqq temporary problem (#4.3.0)";
+  return REPLIES[code] ??
+    (code >= 11 && code <= 40 ? "Dqq permanent problem (#5.3.0)" : "Zqq temporary problem (#4.3.0)");
 }
 
 /**
