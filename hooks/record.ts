@@ -1,5 +1,5 @@
 /** Writes the log line of an incoming message; hook and `countersign sweep` write the same one. */
-import { addressIn, type Delivery } from "../incoming/delivery.ts";
+import { addressIn, type Delivery, DOUBLE_BOUNCE } from "../incoming/delivery.ts";
 import { warningAbout } from "../incoming/checks/keys.ts";
 import { loggedBounce } from "../incoming/logged.ts";
 import type { JudgeContext, Verdict } from "../incoming/verdict.ts";
@@ -28,6 +28,8 @@ export function record(
     direction: "in",
     sender: delivery.sender === undefined
       ? "unknown"
+      : delivery.sender === DOUBLE_BOUNCE
+      ? DOUBLE_BOUNCE
       : sender === undefined
       ? "unreadable"
       : logAddress(sender, settings.log_addresses),

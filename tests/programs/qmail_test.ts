@@ -82,6 +82,7 @@ Deno.test("qmail: where mail is delivered", async (t) => {
       // The hook does not inspect all of a megabyte.
       const result = what.includes("megabyte") ? /^X-Countersign: unsure; /m : /^X-Countersign: forged; /m;
       if (spam === 1) assert.match(got!, result);
+      if (from === "#@[]") assert.match(home.read(".local/state/countersign/log"), / sender="#@\[\]" .*\n$/);
     });
   }
 });
