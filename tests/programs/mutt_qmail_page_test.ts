@@ -94,9 +94,11 @@ test("docs/mutt-qmail.md, from an empty home to a filed forgery", async (t) => {
     home.write(".qmail", `${line}\n${next}\n`);
   });
 
-  await t.step("forged bounces are only marked at first; with grace = 0 they are filed", async () => {
+  await t.step("forged bounces are delivered at first; with grace = 0 they are filed", async () => {
     await deliver("", PLAIN, FORGED);
     assert.deepEqual([inbox().length, spam().length], [4, 0]);
+    assert.deepEqual(inbox().filter((mail) => /^suspect/.test(fieldOf(mail, "X-Countersign"))), []);
+    assert.ok((await shell(log)).includes(` ${page.code("the log calls them")} `));
     home.write("forged.eml", `Return-Path: <>\nDelivered-To: ${PLAIN}\n${FORGED}`);
     await fileForgeries(page, home, shell, "forged.eml");
     const { runs } = await deliver("", PLAIN, FORGED);
