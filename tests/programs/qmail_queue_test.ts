@@ -1,6 +1,7 @@
 /** hooks/queue as QMAILQUEUE, with a driver for qmail-smtpd, and the socket `lookup` of an engine. */
 import assert from "node:assert/strict";
 import { parseConfig } from "../../lib/settings/parse.ts";
+import { asksLookup } from "../../lib/settings/lookup.ts";
 import { Page } from "../page.ts";
 import { Home, isFile, qsbmf, ROOT } from "../rig.ts";
 import { FORGED, LETTER, LIE, PLAIN, srs, tagged } from "../serve/at_door.ts";
@@ -55,6 +56,7 @@ Deno.test("docs/qmail.md: the settings, the lines of tcp.smtp, and the reply to 
     home: "",
   });
   assert.deepEqual([settings.state.shared, settings.incoming.forged], [true, "refuse"]);
+  assert.ok(asksLookup(settings), "serve shares its state only with state.lookup");
   const lines = Deno.readTextFileSync(`${ROOT}/contrib/qmail/tcp.smtp`).replaceAll(/^#.*\n/gm, "");
   assert.equal(page.block(/QMAILQUEUE=/), lines);
   assert.match(lines, /QMAILQUEUE="\/usr\/local\/lib\/countersign\/hooks\/queue"/);
