@@ -79,8 +79,8 @@ export function writeSandbox(settings: Settings, source: ConfigSource, changed: 
     const made = createAtomically(path, text);
     if (!made) return false;
     // Whoever may read the settings must be able to read what belongs to them, such as the group of a service.
-    const shared = Deno.statSync(path).gid === gid || giveTo(gid!, path);
-    Deno.chmodSync(path, mode! & (shared ? 0o644 : 0o604));
+    const shared = Deno.statSync(path).gid === gid || giveTo(gid!, path) || (mode! & 0o004) !== 0;
+    Deno.chmodSync(path, mode! & (shared ? 0o644 : 0o600));
     return true;
   };
   create(settings.plain_lists, LISTS);
