@@ -71,12 +71,14 @@ const isLocal = (said: string): boolean => / transport = /.test(said) && !/^\s+h
 /** Checks the output of qmail-showctl, if qmail accepts mail for the domain of an identity. */
 export function checkShowctl(text: string, identities: readonly SignedIdentity[]): Finding[] {
   const found: Finding[] = [];
-  const all = (pattern: RegExp) => [...text.matchAll(pattern)].map(([, one]) => one!.toLowerCase());
+  // qmail-smtpd reads only the compiled form of morercpthosts.
+  const used = text.replace(/^morercpthosts: [^]*?^(?=morercpthosts\.cdb: Oops! .* doesn't\.$)/m, "");
+  const all = (pattern: RegExp) => [...used.matchAll(pattern)].map(([, one]) => one!.toLowerCase());
   const accepted = all(/^SMTP clients may send messages to recipients at (\S+?)\.?$/gm);
-  const local = [
-    ...all(/^Messages for (\S+) are delivered locally\.?$/gm),
-    ...all(/^Virtual domain: ([^:\s]+):/gm),
-  ];
+  const locals = all(/^Messages for (\S+) are delivered locally\.?$/gm);
+  // A line without a user is an exception: mail for that domain is sent to another host.
+  const virtual = all(/^Virtual domain: ([^:\s]+):\S/gm);
+  const local = [...locals, ...virtual];
   const contains = (list: readonly string[], domain: string) =>
     list.some((one) => one === domain || one.startsWith(".") && domain.endsWith(one));
   for (const { address, signed } of identities) {
@@ -94,12 +96,21 @@ export function checkShowctl(text: string, identities: readonly SignedIdentity[]
         what,
         where: { file: `/var/qmail/control/${name}` },
         why,
-        fix: `echo ${line} >>/var/qmail/control/${name}, then restart qmail-send`,
+        fix: `echo ${line} >>/var/qmail/control/${name}${name === "rcpthosts" ? "" : "; pkill -HUP qmail-send"}`,
       });
     // Without rcpthosts qmail-smtpd accepts everything.
     if (accepted.length > 0 && !contains(accepted, domain)) {
       const why = "qmail-smtpd rejects every bounce: sorry, that domain isn't in my list of allowed rcpthosts.";
       add("qmail-rcpthosts", `qmail-smtpd does not accept mail for ${domain}`, why, "rcpthosts", domain);
+    }
+    if (locals.includes(domain) && virtual.includes(domain)) {
+      found.push({
+        id: "qmail-virtualdomains",
+        what: `${domain} is in locals, so that qmail does not use its line in virtualdomains`,
+        where: { file: "/var/qmail/control/locals" },
+        why: "A signed address is then the name of a user, who does not exist.",
+        fix: `Remove ${domain} from locals; pkill -HUP qmail-send`,
+      });
     }
     if (!contains(local, domain)) {
       const why = "qmail sends bounces to another host, or to itself in a loop.";

@@ -30,6 +30,8 @@ for (const [own, signed, expected] of EXIM) {
 const CONTROL =
   `locals: \nMessages for localhost are delivered locally.\nMessages for example.org are delivered locally.\n\n`;
 const RCPT = "rcpthosts: \nSMTP clients may send messages to recipients at example.org.\n";
+const MORE = "morercpthosts: \nSMTP clients may send messages to recipients at srs.example.org.\n\n";
+const VIRTUAL = "virtualdomains: \nVirtual domain: srs.example.org:greg-srs\n";
 /** [the output of qmail-showctl, the findings] */
 const SHOWCTL: [string, string[]][] = [
   [
@@ -40,6 +42,13 @@ const SHOWCTL: [string, string[]][] = [
   [`${CONTROL}${RCPT}`, ["qmail-rcpthosts", "qmail-virtualdomains"]],
   [`${CONTROL}${RCPT}SMTP clients may send messages to recipients at .example.org.\n`, ["qmail-virtualdomains"]],
   ["locals: \nMessages for mx.example.net are delivered locally.\n", []],
+  [`${CONTROL}${RCPT}${MORE}morercpthosts.cdb: Modified recently enough; hopefully up to date.\n${VIRTUAL}`, []],
+  [
+    `${CONTROL}${RCPT}${MORE}morercpthosts.cdb: Oops! morercpthosts exists but morercpthosts.cdb doesn't.\n${VIRTUAL}`,
+    ["qmail-rcpthosts"],
+  ],
+  [`${CONTROL}virtualdomains: \nVirtual domain: srs.example.org:\n`, ["qmail-virtualdomains"]],
+  [`${CONTROL}Messages for srs.example.org are delivered locally.\n${VIRTUAL}`, ["qmail-virtualdomains"]],
 ];
 for (const [text, ids] of SHOWCTL) {
   Deno.test(`qmail-showctl: ${JSON.stringify(ids)}`, () => {
