@@ -13,7 +13,7 @@ import { killGroup } from "../system/kill_group.ts";
 import { after } from "../system/timer.ts";
 import { checkLauncher } from "./commit.ts";
 import { type Running, type SpawnOptions, UNNAMED } from "./child.ts";
-import { BRIEFLY_MS, ErrorOutput, lastReply } from "./output.ts";
+import { ErrorOutput, Transcript } from "./output.ts";
 import { Unfinished } from "./rejected.ts";
 import { spawnSpooled } from "./spool.ts";
 
@@ -50,7 +50,7 @@ export async function inject(call: SpawnOptions, message: Message): Promise<Chil
   const written = child.stdin ? write(child.stdin.getWriter(), input, inspect) : Promise.resolve(true);
   written.catch(() => {});
   const stderr = new ErrorOutput(child.stderr, call.hear);
-  const transcript = child.stdout && lastReply(child.stdout);
+  const transcript = child.stdout && new Transcript(child.stdout);
   const exited = child.status;
 
   const stop = Promise.withResolvers<never>();
@@ -84,12 +84,13 @@ export async function inject(call: SpawnOptions, message: Message): Promise<Chil
     if (!taken && status.code === 0) {
       throw new Unfinished(`${name} exited with status 0 but did not read the whole message`);
     }
-    const reply = transcript && await Promise.race([transcript, after(BRIEFLY_MS).then(() => undefined)]);
+    const reply = await transcript?.lastReply();
     return { code: status.code, lastLine, ...(reply !== undefined && { reply }) };
   } finally {
     call.signal?.removeEventListener("abort", abort);
     clock?.removeEventListener("abort", late);
     stderr.cancel();
+    transcript?.cancel();
   }
 }
 

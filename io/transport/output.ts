@@ -7,7 +7,7 @@ import { after } from "../system/timer.ts";
 /** Milliseconds to wait for the rest of what a program that has failed wrote to standard error. */
 const SETTLE_MS = 1000;
 /** Milliseconds to wait for the rest of other output of a program that has exited. */
-export const BRIEFLY_MS = 50;
+const BRIEFLY_MS = 50;
 /** Characters that are kept, and characters of the last line that are reported. */
 const [MAX_KEPT, MAX_LINE] = [4096, 200];
 
@@ -70,22 +70,42 @@ export class ErrorOutput {
   }
 }
 
-/** Returns the last reply about the message in the transcript of an SMTP session: the last one before that to QUIT. */
-export async function lastReply(stream: ReadableStream<Uint8Array>): Promise<string | undefined> {
-  const decoder = new TextDecoder();
-  let text = "";
-  let found: string | undefined;
-  try {
-    for await (const part of stream) {
-      text += decoder.decode(part, { stream: true });
-      const end = text.lastIndexOf("\n") + 1;
-      // Sendmail prints replies as they are, msmtp behind an arrow.
-      found = [...text.slice(0, end).matchAll(/^(?:<-- )?([245]\d\d) (.*?)\r?$/gm)]
-        .filter(([, code]) => code !== "220" && code !== "221").at(-1)?.slice(1, 3).join(" ") ?? found;
-      text = text.slice(end).slice(-MAX_KEPT);
-    }
-  } catch {
-    // Cancelled.
+/** Standard output with the transcript of an SMTP session. */
+export class Transcript {
+  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
+  readonly #read: Promise<void>;
+  #last: string | undefined;
+
+  constructor(stream: ReadableStream<Uint8Array>) {
+    this.#reader = stream.getReader();
+    this.#read = this.#collect();
   }
-  return found;
+
+  async #collect(): Promise<void> {
+    const decoder = new TextDecoder();
+    let text = "";
+    try {
+      for (let part; !(part = await this.#reader.read()).done;) {
+        text += decoder.decode(part.value, { stream: true });
+        const end = text.lastIndexOf("\n") + 1;
+        // Sendmail prints replies as they are, msmtp behind an arrow.
+        const replies = [...text.slice(0, end).matchAll(/^(?:<-- )?([245]\d\d) (.*?)\r?$/gm)];
+        const about = replies.filter(([, code]) => code !== "220" && code !== "221").at(-1);
+        this.#last = about?.slice(1, 3).join(" ") ?? this.#last;
+        text = text.slice(end).slice(-MAX_KEPT);
+      }
+    } catch {
+      // Cancelled.
+    }
+  }
+
+  /** Returns the last reply about the message, the last one before that to QUIT, once the program has exited. */
+  async lastReply(): Promise<string | undefined> {
+    await Promise.race([this.#read, after(BRIEFLY_MS)]);
+    return this.#last;
+  }
+
+  cancel(): void {
+    this.#reader.cancel().catch(() => {});
+  }
 }

@@ -103,6 +103,16 @@ for (const [printed, reply] of transcripts) {
   }
 }
 
+Deno.test("The last reply in the transcript of a program that leaves a child behind", async () => {
+  using folder = new ProgramFolder();
+  const script = 'cat >"$D/mail"; echo "250 ok"; sleep 60 & echo $! >"$D/pid"';
+  for (const spool of [{}, { spool: `${folder.path}/spool` }]) {
+    const ended = await inject(folder.options(script, { transcript: true, ...spool }), message("body\n"));
+    Deno.kill(await folder.pid(), "SIGKILL");
+    assert.deepEqual(ended, { code: 0, lastLine: "", reply: "250 ok" });
+  }
+});
+
 Deno.test("A program gets exactly the given arguments and environment", async () => {
   using folder = new ProgramFolder();
   const hostile = '$(touch "$D/pwned") `id` ; *';
