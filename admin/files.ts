@@ -1,6 +1,6 @@
 /** Creates and changes files atomically. */
 import { Fail, reason } from "../lib/fail.ts";
-import { isMissing } from "../io/system/files.ts";
+import { isMissing, removeLeftovers } from "../io/system/files.ts";
 
 /**
  * Creates a file atomically.
@@ -89,19 +89,9 @@ const MAX_DRAFT_HOURS = 24;
 export function cleanDrafts(path: string, now: Date): number {
   const at = path.lastIndexOf("/");
   const [folder, base] = [path.slice(0, at) || "/", path.slice(at + 1)];
-  let removed = 0;
-  try {
-    for (const { name } of Deno.readDirSync(folder)) {
-      if (!name.startsWith(`${base}.`) || !/^(?:[0-9a-f]{8}\.)?new$/.test(name.slice(base.length + 1))) continue;
-      const { mtime } = Deno.lstatSync(`${folder}/${name}`);
-      if (mtime === null || now.getTime() - mtime.getTime() < MAX_DRAFT_HOURS * 3_600_000) continue;
-      Deno.removeSync(`${folder}/${name}`);
-      removed++;
-    }
-  } catch {
-    // The folder is missing, or another process is removing the drafts.
-  }
-  return removed;
+  return removeLeftovers(folder, MAX_DRAFT_HOURS, now, ({ name }) => {
+    return name.startsWith(`${base}.`) && /^(?:[0-9a-f]{8}\.)?new$/.test(name.slice(base.length + 1));
+  });
 }
 
 /** Returns the time of the last change of a file; undefined if it cannot be determined. */

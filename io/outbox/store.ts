@@ -13,7 +13,7 @@ import type { Message } from "../../lib/message.ts";
 import { base32, utf8 } from "../../lib/bytes.ts";
 import { type OutboxEntry, parseEntry, printEntry } from "../../outgoing/outbox/entry.ts";
 import { readInput } from "../system/input.ts";
-import { isMissing, syncFolder, tryRemove, writeAll } from "../system/files.ts";
+import { isMissing, removeLeftovers, syncFolder, tryRemove, writeAll } from "../system/files.ts";
 import { checkLauncher } from "../transport/commit.ts";
 import { Rejected } from "../transport/rejected.ts";
 import { tryLock, unlock } from "./lock.ts";
@@ -225,19 +225,7 @@ export function moveAside(outbox: string, id: string, folder: "damaged" | "undel
 
 /** Removes what killed programs left in tmp. @returns the number of entries */
 export function cleanOutbox(outbox: string, now: Date): number {
-  let gone = 0;
-  for (const id of idsIn(`${outbox}/tmp`)) {
-    const path = `${outbox}/tmp/${id}`;
-    try {
-      const { mtime } = Deno.lstatSync(path);
-      if (mtime === null || now.getTime() - mtime.getTime() < MAX_DRAFT_HOURS * 3_600_000) continue;
-      Deno.removeSync(path, { recursive: true });
-      gone++;
-    } catch {
-      // Another process is cleaning.
-    }
-  }
-  return gone;
+  return removeLeftovers(`${outbox}/tmp`, MAX_DRAFT_HOURS, now, () => true);
 }
 
 /** Returns a new name, which begins with the time. */

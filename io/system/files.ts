@@ -180,6 +180,41 @@ export function tryRemove(path: string): void {
   }
 }
 
+/**
+ * Removes what killed programs left in a folder more than this many hours ago. What cannot be removed is left; there may
+ * be no such folder, or another process is cleaning.
+ *
+ * @param ours whether these programs created the file or folder
+ * @returns how many were removed
+ */
+export function removeLeftovers(
+  folder: string,
+  hours: number,
+  now: Date,
+  ours: (entry: Deno.DirEntry) => boolean,
+): number {
+  let gone = 0;
+  try {
+    for (const entry of Deno.readDirSync(folder)) {
+      if (ours(entry) && removeIfOlder(`${folder}/${entry.name}`, hours, now, entry.isDirectory)) gone++;
+    }
+  } catch {
+    // The folder is missing or cannot be read.
+  }
+  return gone;
+}
+
+function removeIfOlder(path: string, hours: number, now: Date, recursive: boolean): boolean {
+  try {
+    const { mtime } = Deno.lstatSync(path);
+    if (mtime === null || now.getTime() - mtime.getTime() < hours * 3_600_000) return false;
+    Deno.removeSync(path, { recursive });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** Cuts a file back to this size, and syncs it. Errors are ignored: the error that led to this is reported. */
 export function tryTruncate(file: Deno.FsFile, size: number): void {
   try {

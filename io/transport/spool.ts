@@ -9,13 +9,13 @@
  */
 import { Fail, quote, reason, temporaryIfDenied } from "../../lib/fail.ts";
 import type { Message } from "../../lib/message.ts";
-import { writeAll } from "../system/files.ts";
+import { removeLeftovers, writeAll } from "../system/files.ts";
 import { untilAborted } from "../system/signals.ts";
 import { checkLauncher } from "./commit.ts";
 import { type Running, type SpawnOptions, UNNAMED } from "./child.ts";
 
-/** Milliseconds after which a file that still has a name is abandoned. */
-const STALE_AFTER_MS = 24 * 60 * 60 * 1000;
+/** Hours after which a file that still has a name is abandoned. */
+const MAX_AGE_HOURS = 24;
 
 /**
  * Runs the program with the whole message as its standard input.
@@ -140,16 +140,5 @@ async function spawnOn(
 
 /** Removes files older than a day, which killed processes left. @returns their number */
 export function cleanSpool(folder: string, now: Date): number {
-  let gone = 0;
-  try {
-    for (const { name } of Deno.readDirSync(folder)) {
-      const { mtime, isFile } = Deno.lstatSync(`${folder}/${name}`);
-      if (!isFile || mtime === null || now.getTime() - mtime.getTime() < STALE_AFTER_MS) continue;
-      Deno.removeSync(`${folder}/${name}`);
-      gone++;
-    }
-  } catch {
-    // The folder does not exist yet, or another process is cleaning.
-  }
-  return gone;
+  return removeLeftovers(folder, MAX_AGE_HOURS, now, ({ isFile }) => isFile);
 }

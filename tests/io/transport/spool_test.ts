@@ -244,4 +244,18 @@ Deno.test("Spool files left by killed programs are removed after a day, and noth
   put("old", 25);
   await inject(folder.options("exit 0"), message("body"));
   assert.deepEqual(folder.left().sort(), ["ahead", "folder", "new"], "the next message removes it");
+
+  // What cannot be removed does not protect the others.
+  for (const name of ["old", "busy"]) put(name, 25);
+  const { removeSync } = Deno;
+  let failed: string | URL | undefined;
+  Deno.removeSync = (path, options) => {
+    if (failed === undefined || failed === path) throw new Error(`${failed = path} is busy`);
+    removeSync(path, options);
+  };
+  try {
+    assert.equal(cleanSpool(folder.spool, new Date()), 1);
+  } finally {
+    Deno.removeSync = removeSync;
+  }
 });
