@@ -1,5 +1,6 @@
 /** Accounts: the submission servers through which mail leaves with `via = "smtp"`. */
 import { type Fail, quote } from "../fail.ts";
+import { isLoopback } from "./redis.ts";
 import type { REPEATED, Scheme, TABLES, Values } from "./schema.ts";
 
 /** The settings on which the accounts depend. */
@@ -129,5 +130,3 @@ function checkServer(
     throw wrong(second, `${table}.${second} cannot be used with ${table}.${first}`, "remove one of them");
   }
 }
-
-const isLoopback = (host: string): boolean => /^(?:localhost|127(?:\.\d{1,3}){3}|::1)$/.test(host);

@@ -14,7 +14,8 @@ export interface RedisHost {
   readonly database: number;
 }
 
-const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|::1)$/;
+/** Returns whether this host name or address is that of this machine. */
+export const isLoopback = (host: string): boolean => /^(?:localhost|127(?:\.\d{1,3}){3}|::1)$/.test(host);
 
 /**
  * Parses `unix:/path`, `redis://host:port/database` for a server on this machine, or `rediss://…` for one with TLS.
@@ -36,7 +37,7 @@ export function parseRedis(text: string): RedisAddress {
     throw new Fail("config", "The address contains a password", { fix: "use state.redis_password_file" });
   }
   const hostname = written.replace(/^\[(.*)\]$/, "$1");
-  if (scheme === "redis" && !LOOPBACK.test(hostname)) {
+  if (scheme === "redis" && !isLoopback(hostname)) {
     throw new Fail("config", "redis:// is allowed only for a server on this machine", { fix: "use rediss://" });
   }
   // 443 is the default port of the scheme used for parsing, so URL omits it.

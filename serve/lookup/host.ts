@@ -1,5 +1,6 @@
 /** The id of this host, by which others see in Redis that it reports. */
-import { provesMissing, reason } from "../../lib/fail.ts";
+import { reason } from "../../lib/fail.ts";
+import { readIfPresent } from "../../io/system/files.ts";
 
 /**
  * Returns the id in the file `host` of the state folder, which is created with a random one. If that fails, the error
@@ -8,22 +9,13 @@ import { provesMissing, reason } from "../../lib/fail.ts";
 export function hostId(folder: string, report: (what: string) => void): string {
   const path = `${folder}/host`;
   try {
-    const id = read(path) ?? create(folder, path);
+    const id = readIfPresent(path)?.trim() ?? create(folder, path);
     if (/^[\w-]{8,64}$/.test(id)) return id;
     report(`${path}: File does not contain the id of this host: rm ${path}`);
   } catch (error) {
     report(`${path}: Id of this host cannot be read or created: ${reason(error)}`);
   }
   return crypto.randomUUID();
-}
-
-function read(path: string): string | undefined {
-  try {
-    return Deno.readTextFileSync(path).trim();
-  } catch (error) {
-    if (provesMissing(error)) return undefined;
-    throw error;
-  }
 }
 
 function create(folder: string, path: string): string {

@@ -51,14 +51,15 @@ export async function listenAt(path: string): Promise<Listener> {
  * Checks that no other user can create a socket in the folder, or determine the group of a socket in it. A missing
  * folder is reported when a socket is created in it.
  *
- * @throws {Fail} `permission`
+ * @throws {Fail} `permission`; `config` when it cannot be examined
  */
 export function checkFolder(path: string): void {
   let info: Deno.FileInfo;
   try {
     info = Deno.statSync(path);
-  } catch {
-    return;
+  } catch (error) {
+    if (provesMissing(error)) return;
+    throw new Fail("config", `Socket folder cannot be examined: ${reason(error)}`, { file: path, cause: error });
   }
   checkOwn("Socket folder", path, info, 0o002);
 }

@@ -64,6 +64,9 @@ Deno.test("sockets are not created in a folder in which others can replace them"
   using temporary = folder();
   const path = `${temporary.path}/sockets`;
   checkFolder(path); // that it is missing is reported later
+  Deno.symlinkSync(path, path);
+  assert.throws(() => checkFolder(path), { kind: "config", message: /cannot be examined/ });
+  Deno.removeSync(path);
   Deno.mkdirSync(path);
   for (
     const [mode, allowed] of [[0o700, true], [0o2750, true], [0o2770, true], [0o777, false], [0o1777, false]] as const
