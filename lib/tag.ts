@@ -141,8 +141,8 @@ export class TagVerifier {
 
   /** Returns whether there is a secret for the key that a tag names. If not, verifying the tag computes no MAC. */
   knows(tag: string): boolean {
-    const [, key] = FORM.exec(tag.trim()) ?? [];
-    return key !== undefined && Object.hasOwn(this.#secrets, key);
+    const parts = FORM.exec(tag.trim());
+    return parts !== null && Object.hasOwn(this.#secrets, parts[1]!);
   }
 
   /** Verifies like {@link verifyTag}, computing one MAC for each of the `messageIdReadings()`. */

@@ -5,7 +5,7 @@ import { dayOf } from "../../lib/date.ts";
 import { Fail } from "../../lib/fail.ts";
 import { hmac, purposeMac } from "../../lib/hmac.ts";
 import { bareMessageId, signedMessageId } from "../../lib/message_id.ts";
-import { signTag, TAG_FIELD, verifyTag } from "../../lib/tag.ts";
+import { signTag, TAG_FIELD, TagVerifier, verifyTag } from "../../lib/tag.ts";
 import { SECRET } from "../rig.ts";
 import { randomNonce } from "../random.ts";
 
@@ -192,6 +192,18 @@ Deno.test("Each key verifies its own tags", () => {
   // Inherited properties of the object are not keys.
   const inherited = tag.replace("v1.k1.", "v1.valueof.");
   assert.throws(() => verifyTag(inherited, ADDRESS, ID, { secrets, now: NOW }), { kind: "no-secret" });
+});
+
+Deno.test("A verifier knows the tags of its keys", () => {
+  const tag = sign();
+  const knows = (tag: string, ...keys: string[]) =>
+    new TagVerifier(Object.fromEntries(keys.map((key) => [key, SECRET])), NOW).knows(tag);
+  assert.equal(knows(tag, "k1"), true);
+  assert.equal(knows(` ${tag}\t`, "k2", "k1"), true);
+  assert.equal(knows(tag, "k2"), false);
+  assert.equal(knows(tag), false);
+  assert.equal(knows(tag.replace("v1.k1.", "v1.valueof."), "k1"), false, "an inherited property");
+  assert.equal(knows(`${tag}x`, "k1"), false);
 });
 
 Deno.test("Text without the form of a tag is rejected", () => {
