@@ -183,7 +183,7 @@ function fieldDigests(header: Header): string[] {
 
 /** Returns whether the message was sent with this pymsgauth token. */
 export function hasToken(entry: Entry, token: string): boolean {
-  return entry.token !== undefined && entry.token === digest(token);
+  return entry.token === digest(token);
 }
 
 /** Returns the digest of a Message-ID, so that the names of entries contain no untrusted text. */

@@ -178,6 +178,15 @@ Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: quoted-print
   },
 );
 
+Deno.test("A field of more than 16 KB matches nothing", { permissions: "none" }, async () => {
+  for (
+    const [length, why] of [[16_384, undefined], [16_385, "the quoted Subject differs from what was sent"]] as const
+  ) {
+    const header = HEADER.replace("hello there", "x".repeat(length));
+    assert.equal(await whyNotAnswered(await newEntry(header), "one\n", { header }), why, `${length}`);
+  }
+});
+
 Deno.test(
   "The quoted body must be the beginning of the body that was sent",
   { permissions: "none" },
@@ -321,6 +330,7 @@ Deno.test("parseEntry reverses printEntry and rejects everything else", { permis
   badWith({ token: 1 });
   const request = { command: "subscribe", list: "a@b" };
   assert.ok(parseEntry(JSON.stringify({ ...entry, request, token: "a" })));
+  assert.ok(parseEntry(JSON.stringify({ ...entry, request: { ...request, subscriber: "c@d" } })));
   badWith({ request: null });
   badWith({ request: { ...request, command: "help" } });
   badWith({ request: { ...request, list: 1 } });
