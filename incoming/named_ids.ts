@@ -22,20 +22,20 @@ const REACH_LENGTH = 32 * 1024;
  */
 export const namedMessageIds = memoize((delivery: Delivery): readonly string[] => {
   const { header } = delivery;
-  const references = idsIn(header, "References");
-  const kinds: [ids: string[], first: number][] = [
-    [FIELDS.flatMap((name) => idsIn(header, name)), 4],
-    [returnedIds(delivery), 8],
+  const replies = FIELDS.flatMap((name) => idsIn(header, name));
+  const returned = returnedIds(delivery);
+  const thread = idsIn(header, "References").reverse();
+  const text = idsInText(textOf(delivery));
+  const ids = new Set([
+    ...replies.slice(0, 4),
+    ...returned.slice(0, 8),
     // In a long thread, the reply is to one of the last messages, or to the first.
-    [[...references.slice(-4).reverse(), ...references.slice(0, 1), ...references.slice(1, -4).reverse()], 5],
-    [idsInText(textOf(delivery)), 3],
-  ];
-  return [
-    ...new Set([
-      ...kinds.flatMap(([ids, first]) => ids.slice(0, first)),
-      ...kinds.flatMap(([ids, first]) => ids.slice(first)),
-    ]),
-  ].filter((id) => id.length <= MAX_ID_LENGTH).slice(0, MAX_NAMED);
+    ...thread.slice(0, 4),
+    ...thread.slice(-1),
+    ...text.slice(0, 3),
+    ...[replies, returned, thread, text].flat(),
+  ]);
+  return [...ids].filter((id) => id.length <= MAX_ID_LENGTH).slice(0, MAX_NAMED);
 });
 
 /** The Message-IDs in fields of this name, decoded in the same way as when they were remembered. */
@@ -51,12 +51,12 @@ function idsIn(header: Header, name: string): string[] {
  * The address in the first line of a paragraph about a recipient, as qmail (QSBMF, "recipient paragraph") and Postfix
  * write it. Looking it up would double the work for most bounces.
  */
-const FAILED_RECIPIENT = /^<([^<>\s]{1,501})>:/gm;
+const FAILED_RECIPIENT = /^<([^<>\s]+)>:/gm;
 
 /** The Message-IDs in running text, such as `message <1@example.org>` and `Message ID 1@example.org`. */
 function idsInText(text: string): string[] {
   const named = text.matchAll(
-    /\bmessage[- ]?id(?:entifier)?\b[^\w<\n]{0,16}(?:\bis\b|\bwas\b)?[\s:"'(]{0,16}([^\s<>"'()]{1,250}@[^\s<>"'()]{1,250})/gi,
+    /\bmessage[- ]?id(?:entifier)?\b[^\w<\n]{0,16}(?:(?:is|was)\b)?[\s:"'(]{0,16}([^\s<>"'()]{1,250}@[^\s<>"'()]{1,250})/gi,
   );
   const bracketed = text.matchAll(/<([^<>\s@]{1,250}@[^<>\s]{1,250})>/g);
   const recipients = new Set(Array.from(text.matchAll(FAILED_RECIPIENT), ([, address]) => address));

@@ -3,7 +3,6 @@ import { decide } from "../../../io/state/lookups.ts";
 import { dayOf } from "../../../lib/date.ts";
 import { messageIdBody } from "../../../lib/message_id.ts";
 import { rememberSent, sentIndex } from "../../../io/state/sent.ts";
-import { namedMessageIds } from "../../../incoming/named_ids.ts";
 import { chair, context, day, delivery, joe, now } from "../../challenges.ts";
 import { TempFolder } from "../../rig.ts";
 
@@ -54,21 +53,6 @@ async function verdict(
   const received = { ...delivery(mail, to), sender: null };
   return (await decide(received, { ...context([]), now: when, sent: sentIndex(sent, when) })).verdict;
 }
-
-Deno.test("The recipients that a bounce names are not looked up as Message-IDs, unless the text calls them so", () => {
-  const qmail = "<ann@b.example>:\nSorry, no mailbox here by that name.\n";
-  const postfix = "<ann@b.example>: host mx said: 550 5.1.1\n    <ann@b.example>: Recipient address rejected\n";
-  const rows: [text: string, ids: string[]][] = [
-    [qmail, []],
-    [postfix, []],
-    [`${qmail}Your message ${ID}: refused\n`, ["p1@example.net"]],
-    [`${postfix}\n${ID}\n`, ["p1@example.net"]],
-    [`${ID}:\nrefused, Message-ID: p1@example.net\n`, ["p1@example.net"]],
-  ];
-  for (const [text, ids] of rows) {
-    assert.deepEqual(namedMessageIds(delivery(`From: MAILER-DAEMON@b.example\n\n${text}`)), ids, text);
-  }
-});
 
 Deno.test("A reply to a sent message is delivered without a mark", async () => {
   using sent = new Index();
