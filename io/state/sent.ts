@@ -56,7 +56,7 @@ export function latestSent(all: Iterable<SentMessage>, now: Date): SentMessage |
   let found: SentMessage | undefined;
   for (const { day, signed } of all) {
     if (day <= dayOf(now) - SENT_DAYS) continue;
-    found = { day: Math.max(day, found?.day ?? 0), signed: signed && (found?.signed ?? true) };
+    found = { day: Math.max(day, found?.day ?? day), signed: signed && (found?.signed ?? true) };
   }
   return found;
 }
@@ -146,9 +146,15 @@ function list(folder: string): number[] {
 /** Removes expired periods, and the files of an earlier version, which had one for each day. @returns how many */
 export function expireSent(folder: string, now: Date): number {
   const first = periodOf(dayOf(now) - SENT_DAYS + 1);
+  let entries: Deno.DirEntry[];
+  try {
+    entries = [...Deno.readDirSync(folder)];
+  } catch {
+    return 0; // missing, or unreadable and so impossible to clean
+  }
   let removed = 0;
-  for (const { name, isFile, isDirectory } of entriesIn(folder)) {
-    const over = isDirectory && /^\d{1,6}$/.test(name) && Number(name) < first;
+  for (const { name, isFile, isDirectory } of entries) {
+    const over = isDirectory && !/\D/.test(name) && Number(name) < first;
     if (!over && !(isFile && /^\d{5}$/.test(name))) continue;
     try {
       Deno.removeSync(`${folder}/${name}`, { recursive: over });
@@ -160,18 +166,10 @@ export function expireSent(folder: string, now: Date): number {
   return removed;
 }
 
-function entriesIn(folder: string): Deno.DirEntry[] {
-  try {
-    return [...Deno.readDirSync(folder)];
-  } catch {
-    return []; // missing, or unreadable and so impossible to clean
-  }
-}
-
 const periodOf = (day: number): number => Math.floor(day / SENT_DAYS);
 
 function bucketPath(folder: string, period: number, hash: Uint8Array): string {
-  return `${folder}/${period}/${hash.subarray(0, 2).toHex().slice(0, 3)}`;
+  return `${folder}/${period}/${hash.toHex().slice(0, 3)}`;
 }
 
 function hashOf(secret: Uint8Array, messageId: string): Bytes {
@@ -182,9 +180,9 @@ function* matches(records: Bytes, hash: Uint8Array, period: number): Generator<S
   const view = new DataView(records.buffer);
   const last = records.length - RECORD_BYTES;
   for (let at = -1; (at = records.indexOf(hash[0]!, at + 1)) >= 0 && at <= last;) {
-    let same = true;
-    for (let i = 1; same && i < HASH_BYTES; i++) same = records[at + i] === hash[i];
     const stamp = view.getUint32(at + HASH_BYTES);
-    if (same && periodOf(stamp >>> 1) === period) yield { day: stamp >>> 1, signed: (stamp & 1) === 1 };
+    if (periodOf(stamp >>> 1) === period && hash.every((byte, nth) => records[at + nth] === byte)) {
+      yield { day: stamp >>> 1, signed: (stamp & 1) === 1 };
+    }
   }
 }

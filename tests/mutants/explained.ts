@@ -13,6 +13,8 @@ export const MODULES: Readonly<Record<string, readonly string[]>> = {
   "outgoing/account.ts": ["tests/outgoing/account_test.ts"],
   "outgoing/login.ts": ["tests/outgoing/login_test.ts"],
   "serve/sockets/deadline.ts": ["tests/serve/sockets/deadline_test.ts"],
+  "incoming/named_ids.ts": ["tests/incoming/named_ids_test.ts"],
+  "io/state/sent.ts": ["tests/io/state/sent_test.ts"],
   "submit/sasl.ts": ["tests/submit/sasl_test.ts"],
   "hooks/exits.ts": ["tests/hooks/options_test.ts"],
   "hooks/dotqmail.ts": ["tests/hooks/dotqmail_test.ts"],

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { dayOf } from "../../../lib/date.ts";
-import { expireSent, rememberSent, sentIndex } from "../../../io/state/sent.ts";
+import { purposeMac } from "../../../lib/hmac.ts";
+import { expireSent, latestSent, prepareSent, recordSent, rememberSent, sentIndex } from "../../../io/state/sent.ts";
 import { chair, day, joe, now } from "../../challenges.ts";
 import { filesBelow, modeOf, ROOT, TempFolder } from "../../rig.ts";
 
@@ -51,6 +52,23 @@ Deno.test("A Message-ID is known as long as the identity has the key that rememb
   assert.equal(find([younger]), undefined);
 });
 
+Deno.test("A Message-ID is remembered with the key that signs, or with the first one if none can sign", () => {
+  using folder = new Folder();
+  const [current] = joe.keys;
+  const future = { ...current!, id: "k2", secret: chair.keys[0]!.secret, created: dayOf(now) + 10 };
+  rememberSent(folder.sent, { ...joe, keys: [future, current!] }, "<1@example.net>", true, now);
+  rememberSent(folder.sent, { ...joe, keys: [future] }, "<2@example.net>", true, now);
+  const find = (key: typeof future, id: string) =>
+    sentIndex(folder.sent, now)({ ...joe, keys: [key] }, [`${id}@example.net`])?.day;
+  assert.deepEqual([find(current!, "1"), find(future, "1")], [dayOf(now), undefined]);
+  assert.deepEqual([find(current!, "2"), find(future, "2")], [undefined, dayOf(now)]);
+});
+
+Deno.test("The latest day counts, whatever the order", () => {
+  const sent = (...days: number[]) => latestSent(days.map((day) => ({ day, signed: true })), new Date(0))?.day;
+  assert.deepEqual([sent(), sent(0), sent(-3, -5), sent(-5, -3), sent(-30)], [undefined, 0, -3, -3, undefined]);
+});
+
 Deno.test("A message counts as signed if it was signed each time, and all named messages were", () => {
   using folder = new Folder();
   const sent: [string, boolean][] = [["1", true], ["2", false], ["3", true], ["3", false], ["4", true], ["4", true]];
@@ -79,6 +97,16 @@ Deno.test("At most 20 different Message-IDs are looked up", () => {
   assert.equal(find(Array(100).fill("x@example.net")), dayOf(now), "repeated IDs count once");
 });
 
+Deno.test("A record is the first 16 bytes of a MAC, then twice the day, plus one if signed", () => {
+  using folder = new Folder();
+  rememberSent(folder.sent, joe, "<1@example.net>", true, now);
+  const mac = purposeMac(joe.keys[0]!.secret, "sent", ["1@example.net"]);
+  assert.deepEqual(folder.files(), [`${period(now)}/${mac.toHex().slice(0, 3)}`]);
+  const record = Deno.readFileSync(`${folder.sent}/${folder.files()[0]}`);
+  assert.deepEqual(record.subarray(0, 16), mac.subarray(0, 16));
+  assert.equal(new DataView(record.buffer).getUint32(16), 2 * dayOf(now) + 1);
+});
+
 Deno.test("A message takes 20 bytes that do not reveal its Message-ID, in a private folder per 30 days", () => {
   using folder = new Folder();
   for (let nth = 0; nth < 50; nth++) rememberSent(folder.sent, joe, `<${nth}@example.net>`, true, now);
@@ -95,21 +123,19 @@ Deno.test("A message takes 20 bytes that do not reveal its Message-ID, in a priv
   }
 });
 
-/** Returns the paths of the files that are read meanwhile. */
-function filesRead(work: () => void): string[] {
-  const { readFileSync } = Deno;
-  const read: string[] = [];
-  Deno.readFileSync = (path) => {
-    read.push(String(path));
-    return readFileSync(path);
-  };
+/** Returns the paths for which a function of Deno is called meanwhile. */
+function calls(name: "readFileSync" | "readDirSync", work: () => void): string[] {
+  const real = Deno[name] as (path: string | URL) => unknown;
+  const paths: string[] = [];
+  Object.assign(Deno, { [name]: (path: string) => (paths.push(path), real(path)) });
   try {
     work();
   } finally {
-    Deno.readFileSync = readFileSync;
+    Object.assign(Deno, { [name]: real });
   }
-  return read;
+  return paths;
 }
+const filesRead = (work: () => void) => calls("readFileSync", work);
 
 Deno.test("A lookup reads one file of each period that exists, however many files there are", () => {
   using folder = new Folder();
@@ -132,6 +158,74 @@ Deno.test("A lookup finds a message at once in a period that has just begun, tho
   }
 });
 
+Deno.test("Only periods are read in which messages are remembered, and the next one", () => {
+  const first = new Date((period(now) * DAYS + DAYS - 1) * 86_400_000);
+  for (const [when, expected] of [[first, [0, 1]], [day(1), [-1, 0, 1]]] as const) {
+    using folder = new Folder();
+    for (const nth of [-2, -1, 0, 1, 2]) Deno.mkdirSync(`${folder.sent}/${period(when) + nth}`, { recursive: true });
+    const { statSync } = Deno;
+    const seen: number[] = [];
+    Deno.statSync = (path) => {
+      seen.push(Number(String(path).split("/").at(-2)) - period(when));
+      return statSync(path);
+    };
+    try {
+      sentIndex(folder.sent, when)(joe, ["1@example.net"]);
+    } finally {
+      Deno.statSync = statSync;
+    }
+    assert.deepEqual(seen.sort((a, b) => a - b), expected);
+  }
+});
+
+Deno.test("The index is listed once a second, and each time while one of its two periods is missing", () => {
+  using folder = new Folder();
+  const { now: real } = performance;
+  let time = Math.ceil(real.call(performance)); // whole, so that differences are exact
+  performance.now = () => time;
+  const listed = (ms: number) => {
+    time += ms;
+    return calls("readDirSync", () => sentIndex(folder.sent, now)(joe, ["1@example.net"])).length;
+  };
+  try {
+    assert.deepEqual([listed(0), listed(0)], [1, 1], "no index");
+    rememberSent(folder.sent, joe, "<1@example.net>", true, now);
+    assert.deepEqual([listed(0), listed(0)], [1, 1], "without the period before");
+    rememberSent(folder.sent, joe, "<1@example.net>", true, day(-DAYS));
+    assert.deepEqual([listed(0), listed(999), listed(1), listed(999)], [1, 0, 1, 0]);
+    Deno.removeSync(`${folder.sent}/${period(now)}`, { recursive: true });
+    assert.deepEqual([listed(1), listed(0)], [1, 1], "without the current period");
+  } finally {
+    performance.now = real;
+  }
+});
+
+Deno.test("prepareSent creates a private folder, and never throws", () => {
+  using folder = new Folder();
+  prepareSent(`${folder.sent}/sent`);
+  assert.equal(modeOf(`${folder.sent}/sent`), "700");
+  prepareSent(`${folder.sent}/sent`);
+  prepareSent("/dev/null/sent");
+});
+
+Deno.test("A record that is not written completely is an error, and the file is closed", () => {
+  using folder = new Folder();
+  const { openSync } = Deno;
+  let closed = 0;
+  Deno.openSync = () => ({ writeSync: () => SIZE - 1, close: () => closed++ }) as unknown as Deno.FsFile;
+  const file = `${folder.sent}/0/000`;
+  try {
+    assert.throws(() => recordSent(folder.sent, new Uint8Array(16), { day: 0, signed: true }), {
+      kind: "io",
+      message: "File was not written completely",
+      file,
+    });
+    assert.equal(closed, 1);
+  } finally {
+    Deno.openSync = openSync;
+  }
+});
+
 /** [what, contents of the bucket made from the record, whether the message is known] */
 const BUCKETS: [string, (record: Uint8Array) => Uint8Array, boolean][] = [
   ["nothing", () => Uint8Array.of(), false],
@@ -145,6 +239,11 @@ const BUCKETS: [string, (record: Uint8Array) => Uint8Array, boolean][] = [
   ["a record before a truncated one", (record) => Uint8Array.of(...record, ...record.subarray(0, 19)), true],
   ["a hash and a day of another period", (record) => Uint8Array.of(...record.subarray(0, 16), 0, 0, 0, 1), false],
   ["a truncated record before a complete one", (record) => Uint8Array.of(...record.subarray(0, 17), ...record), true],
+  ...Array.from({ length: 16 }, (_, nth): (typeof BUCKETS)[number] => [
+    `a hash that differs in byte ${nth}`,
+    (record) => record.with(nth, record[nth]! ^ 1),
+    false,
+  ]),
   ["zeros", () => new Uint8Array(10 * SIZE), false],
 ];
 for (const [what, contents, known] of BUCKETS) {
@@ -172,6 +271,9 @@ Deno.test("Messages sent on any day of a period are known for 30 days, also when
     }
     expireSent(folder.sent, day(nth + DAYS - 1));
     assert.equal(folder.files().length, 1, "known messages are kept");
+    expireSent(folder.sent, day(nth + DAYS));
+    const last = period(day(nth)) < period(day(nth + 1));
+    assert.equal(folder.files().length, last ? 0 : 1, "a period is removed with the messages of its last day");
     expireSent(folder.sent, day(nth + 2 * DAYS));
     assert.equal(folder.files().length, 0, "removed at most one period later");
   }
@@ -186,13 +288,14 @@ Deno.test("expireSent removes past periods and files of a former version, and no
   for (const name of [dayOf(now), dayOf(day(-1)), 20_000]) {
     Deno.writeTextFileSync(`${folder.sent}/${name}`, "x".repeat(16));
   }
-  const others = ["notes", "1234567", "0x1", "12"];
+  const others = ["notes", "1234567", "0x1", "12", "x12345", "12345x"];
   for (const name of others) Deno.writeTextFileSync(`${folder.sent}/${name}`, "");
-  Deno.mkdirSync(`${folder.sent}/folder`);
+  const folders = ["folder", "-1", "1e1"];
+  for (const name of folders) Deno.mkdirSync(`${folder.sent}/${name}`);
   const [periods, former] = [new Set([2 * DAYS, 2 * DAYS + 1, 400].map((days) => period(day(-days)))).size, 3];
   assert.equal(expireSent(folder.sent, now), periods + former);
   const left = new Set([0, 1, DAYS - 1].map((days) => String(period(day(-days)))));
-  assert.deepEqual(folder.names(), [...left, ...others, "folder"].sort());
+  assert.deepEqual(folder.names(), [...left, ...others, ...folders].sort());
   assert.equal(expireSent(folder.sent, now), 0);
 });
 
@@ -202,7 +305,9 @@ Deno.test("A bucket that cannot be read is a temporary failure, not an unknown m
   const [file] = filesBelow(folder.sent);
   Deno.removeSync(file!);
   Deno.mkdirSync(file!);
-  assert.throws(() => sentIndex(folder.sent, now)(joe, ["1@example.net"]), { kind: "temporary" });
+  const find = (index: string) => sentIndex(index, now)(joe, ["1@example.net"]);
+  assert.throws(() => find(folder.sent), { kind: "temporary", file });
+  assert.throws(() => find("/dev/null"), { kind: "temporary", file: "/dev/null" }, "the index is not a folder");
 });
 
 Deno.test("Several processes append at the same time without losing or damaging a record", async () => {
