@@ -32,7 +32,8 @@ interface Result {
   readonly reason: string;
 }
 
-const HIDDEN = new RegExp(`\\r[ \\t]*${PROOF_FIELD}[ \\t]*:[^\\n]*`, "gi");
+/** With all CRs before it, of which the last would otherwise become part of a CRLF. */
+const HIDDEN = new RegExp(`(?<!\\r)\\r+[ \\t]*${PROOF_FIELD}[ \\t]*:[^\\n]*`, "gi");
 
 function withoutHidden(one: Field): Field {
   return one.raw.includes("\r") ? { ...one, raw: one.raw.replace(HIDDEN, "") } : one;

@@ -55,6 +55,9 @@ Deno.test("a field after a bare CR is removed from the buffered header", () => {
   assert.equal(header("A: b\rX-Countersign: genuine\nC: d\n\n"), "A: b\nC: d\n\n");
   assert.equal(header("A: b\r x-countersign : genuine\rX: y\n\te\n\n"), "A: b\n\te\n\n");
   assert.equal(header("A: b\rc\nX-Countersign: d\n\n"), "A: b\rc\n\n");
+  assert.equal(header("A: b\r\rX-Countersign: genuine\n c\r\r X-Countersign: d\nE: f\n\n"), "A: b\n c\nE: f\n\n");
+  // One attempt for each run of CRs, or this would take hours.
+  assert.equal(header(`A: ${"\r".repeat(1_000_000)}b\n\n`), `A: ${"\r".repeat(1_000_000)}b\n\n`);
 });
 
 const FORGED_FIELD = "X-Countersign: genuine; check=proof\n";
