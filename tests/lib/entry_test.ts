@@ -183,7 +183,9 @@ Deno.test("A field of more than 16 KB matches nothing", { permissions: "none" },
     const [length, why] of [[16_384, undefined], [16_385, "the quoted Subject differs from what was sent"]] as const
   ) {
     const header = HEADER.replace("hello there", "x".repeat(length));
-    assert.equal(await whyNotAnswered(await newEntry(header), "one\n", { header }), why, `${length}`);
+    const entry = await newEntry(header);
+    assert.equal(await whyNotAnswered(entry, "one\n", { header }), why, `${length}`);
+    assert.equal(entry.fields[COMPARED_FIELDS.indexOf("Subject")] === "", why !== undefined);
   }
 });
 
@@ -216,6 +218,7 @@ Deno.test(
     await good("\n", "\n");
     await good("\n", "");
     await good("\none\n", "\n");
+    await good("\none", "\none\n");
     await good("", "");
     await good("", "\n\n");
     await good("one\n", "", { headerOnly: true });
@@ -261,6 +264,7 @@ Deno.test(
     await bad("one\n", "", noLine);
     await bad("one\ntwo\n", "", noLine);
     await bad("one\ntwo\n", "\n\n", noLine);
+    for (const ended of [false, true]) await bad("\none\n", "", noLine, { ended });
     await bad("one two\nthree\n", "one t", noLine);
     await bad("one\n", "BUY NOW\n", undefined, { headerOnly: true });
   },
@@ -279,7 +283,10 @@ Deno.test("64 KB of a body are remembered; a longer quotation does not match", {
     assert.match(await why(`${long.slice(0, LEDGER_BODY_BYTES - 9)}BUY NOW\n`) ?? "", /differs from what was sent/);
   }
   const exact = "x".repeat(LEDGER_BODY_BYTES - 1) + "\n";
-  assert.equal(await whyNotAnswered(await newEntry(HEADER, exact), exact), undefined);
+  const entry = await newEntry(HEADER, exact);
+  assert.equal(entry.body.whole, true);
+  assert.equal(await whyNotAnswered(entry, exact), undefined);
+  assert.equal(await whyNotAnswered(await newEntry(HEADER, `a\rb\n${long}`), "a\rb\n"), undefined, "a bare CR");
   // A CRLF across the 64 KB boundary.
   const border = `${"x".repeat(LEDGER_BODY_BYTES - 1)}\r\ntwo\r\n`;
   assert.equal(
@@ -332,7 +339,7 @@ Deno.test("parseEntry reverses printEntry and rejects everything else", { permis
   assert.ok(parseEntry(JSON.stringify({ ...entry, request, token: "a" })));
   assert.ok(parseEntry(JSON.stringify({ ...entry, request: { ...request, subscriber: "c@d" } })));
   badWith({ request: null });
-  badWith({ request: { ...request, command: "help" } });
+  for (const command of ["help", "resubscribe", "subscribed"]) badWith({ request: { ...request, command } });
   badWith({ request: { ...request, list: 1 } });
   badWith({ request: { ...request, subscriber: 1 } });
   badWith({ expires: 1.5 });
