@@ -3,10 +3,12 @@
 /**
  * Returns the nearest of `words`, if at most a third of its letters differ. Two
  * transposed letters count as one difference.
+ *
+ * @param most the number of letters that may differ, if it is smaller
  */
-export function nearest(word: string, words: readonly string[]): string | undefined {
+export function nearest(word: string, words: readonly string[], most = Infinity): string | undefined {
   const [best] = words.map((one) => ({ one, far: distance(word, one) })).sort((a, b) => a.far - b.far);
-  return best !== undefined && best.far <= Math.floor(best.one.length / 3) ? best.one : undefined;
+  return best !== undefined && best.far <= Math.min(most, Math.floor(best.one.length / 3)) ? best.one : undefined;
 }
 
 /** The number of letters inserted, deleted, changed or transposed between the two words. */

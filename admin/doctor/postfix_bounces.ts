@@ -16,6 +16,9 @@ const CLASSES = [
 ] as const;
 type AddressClass = typeof CLASSES[number];
 
+/** Letters in which a misspelt domain differs: an `srs.` beside a `mail.` is not a misspelling. */
+const MAX_MISSPELT = 2;
+
 /** The tables that rewrite a recipient. smtpd(8) accepts a recipient that one of them has. */
 const REWRITING = ["recipient_canonical_maps", "canonical_maps", "virtual_alias_maps"];
 
@@ -44,7 +47,7 @@ export async function checkBounces({ queries, identities }: BouncesContext): Pro
     const kind = await classOf(domain, queries);
     if (kind === "unknown") continue; // a table cannot be queried, which is reported
     if (kind === undefined) {
-      const similar = nearest(domain, acceptedWords(queries));
+      const similar = nearest(domain, acceptedWords(queries), MAX_MISSPELT);
       add(
         "postfix-srs-domain",
         `Postfix does not accept mail for ${domain}`,

@@ -29,6 +29,13 @@ good("sendmale", "sendmail");
 good("verison", "version");
 good("incomming", "incoming");
 
+Deno.test({ name: "nearest() with a limit on the letters that differ", permissions: "none" }, () => {
+  const domains = ["mail.example.org", "sr.example.org"];
+  assert.equal(nearest("srs.example.org", domains, 2), "sr.example.org");
+  assert.equal(nearest("srs.example.org", domains.slice(0, 1)), "mail.example.org");
+  assert.equal(nearest("srs.example.org", domains.slice(0, 1), 2), undefined);
+});
+
 bad("");
 bad("xyzzy");
 bad("constructor");

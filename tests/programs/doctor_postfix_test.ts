@@ -242,16 +242,18 @@ test("doctor itself asks the Postfix of the machine", async () => {
   home.write(".config/countersign/keys", `k1 ${new Date().toISOString().slice(0, 10)} ${SECRET}\n`, 0o600);
   home.write("etc/master.cf", Deno.readTextFileSync("/etc/postfix/master.cf"));
   const deno = [Deno.execPath(), "run", "-q", "-A", "--config", `${ROOT}/deno.json`, `${ROOT}/main.ts`];
-  const ids = async () => {
+  const found = async (): Promise<Finding[]> => {
     const env = { MAIL_CONFIG: `${home.path}/etc` };
     const ran = await home.run([...deno, "countersign", "doctor", "--json", "--hook", "/bin/no"], "", env);
     assert.equal(ran.stderr, "");
-    return JSON.parse(ran.stdout).findings.map(({ id }: Finding) => id).filter((id: string) =>
-      id.startsWith("postfix")
-    );
+    return JSON.parse(ran.stdout).findings.filter(({ id }: Finding) => id.startsWith("postfix"));
   };
+  const ids = async () => (await found()).map(({ id }) => id);
   writeMain(`${home.path}/etc`, `compatibility_level = 3.6\n${MAIN}${OWN}`);
   assert.deepEqual(await ids(), ["postfix-srs-domain"]);
+  // The name of the host is not a misspelling of the SRS domain.
+  writeMain(`${home.path}/etc`, `compatibility_level = 3.6\n${MAIN}mydestination = mail.example.org, example.org\n`);
+  assert.match((await found())[0]!.fix, /^relay_domains = srs\.example\.org, and transport_maps, /);
   writeMain(`${home.path}/etc`, `compatibility_level = 3.6\nvirtual_alias_maps = regexp:{ { /a$/ b } }\n`);
   assert.deepEqual(await ids(), ["postfix-configuration"]);
 });
