@@ -71,7 +71,8 @@ export function init(name: string, args: readonly string[]): Promise<number> {
       const printOnly = options.has("print");
       if (!printOnly && isThere(file)) {
         if (options.has("print-all")) return await printAll(options, { file, home });
-        const fix = "use --print, --print-all, or name another file with --config";
+        const fix =
+          "edit it and run countersign sandbox, use --print or --print-all, or name another file with --config";
         throw new Fail("config", "Settings file already exists", { file, fix });
       }
       const interactive = isTerminal() && !options.has("yes");

@@ -66,7 +66,9 @@ export function pastesInOrder(settings: Settings, found: Found, values: SnippetV
 /** Returns what the user should know about these settings. */
 export function notesOn(settings: Settings, values: SnippetValues, found: Found): string[] {
   const notes: string[] = [];
-  if (values.srsDomain === "") notes.push("No SRS domain: bounces are recognized by the tag alone (see --srs-domain)");
+  if (values.srsDomain === "") {
+    notes.push("No SRS domain: bounces are recognized by the tag alone (to add one later, set srs_domain)");
+  }
   const odd = [values.shim, values.hook, values.config ?? "", values.home].find((path) => /[^\w./+@:-]/.test(path));
   if (odd !== undefined) notes.push(`This path may need quoting in some configuration files: ${odd}`);
   if (found.mbox !== undefined && presetsOf(settings).includes("postfix") && settings.incoming.inbox !== "") {

@@ -135,7 +135,7 @@ export async function filters(doctor: DoctorContext): Promise<void> {
     const swept = settings && lastSweep(settings.state.folder);
     notes.push(
       swept === undefined
-        ? "No mail filter found here calls the hook; see contrib/ for the lines to add"
+        ? "No mail filter found here calls the hook. To see the lines to add: countersign init --print-all"
         : `Mail is judged by countersign sweep, last on ${printDay(dayOf(swept))}`,
     );
   }

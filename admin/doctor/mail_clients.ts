@@ -62,7 +62,7 @@ export async function mailClients(context: DoctorContext): Promise<void> {
     what: "No mail program found here sends through the shim, and it has not sent anything yet",
     where: { file: file.file },
     why: "Your mail is not signed, and genuine bounces look forged.",
-    fix: `Let your mail program run ${shim} as its sendmail: contrib/README.md lists the lines for each`,
+    fix: `Let your mail program run ${shim} as its sendmail: countersign init --print-all prints the lines`,
   });
 }
 

@@ -99,7 +99,7 @@ function checkCall(at: Entry, call: HookCall, { hasDestination, programs }: Post
       "postfix-hook-unusable",
       `${call.program} ${wrong}`,
       at,
-      "Postfix bounces all mail to the hook.",
+      "Postfix defers all mail to the hook, or bounces it, if a shell runs the hook.",
       "deno task install, or fix the path",
     );
   }

@@ -92,7 +92,7 @@ Deno.test("init does not overwrite existing files", async () => {
     oneLine(
       await countersign(home, ["init", "--yes", ...GREG, ...TRY, ...more]),
       78,
-      /config\.toml: Settings file already exists: use --print/,
+      /config\.toml: Settings file already exists: edit it and run countersign sandbox, use --print/,
     );
   }
   assert.deepEqual(files(), before);
