@@ -66,6 +66,8 @@ export class Tally {
     } else if (ACCEPTED.includes(result)) {
       // The shim has counted it already, if it logs here.
       if (why === "already signed") return;
+      // What a hook forwards passes the socket sign again. Bounces and receipts are never signed.
+      if (result === "passed" && line.get("sender") === "<>") return;
       const reason = why ?? line.get("error");
       if (reason === undefined) this.signed.add(scheme);
       else this.unsigned.add(reason);

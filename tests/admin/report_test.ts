@@ -45,6 +45,8 @@ const YOUNG: Event[] = [
     scheme: "none",
     why: "the client has not logged in",
   },
+  // A bounce that the hook has forwarded.
+  { direction: "out", at: "sign", login: "local", sender: "<>", result: "passed", scheme: "none", why: "no login" },
   { direction: "out", at: "sign", login: "greg", result: "deferred", why: "no" },
   { ...IN, result: "genuine", check: "signed-recipient", outcome: "go-on" },
   { ...IN, result: "genuine", check: "signed-recipient", outcome: "defer" },
