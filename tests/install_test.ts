@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { decodeLatin1 } from "../lib/bytes.ts";
 import { assertLinks, MAIL, minimalEnv, testPrograms, userHome } from "./installed.ts";
 import { Home, isFile, oneLine, type Ran, ROOT } from "./rig.ts";
-import { usualPrefix } from "../build/install/installed.ts";
+import { installationError, usualPrefix } from "../build/install/installed.ts";
 import { VERSION } from "../lib/version.ts";
 import { stubEnvironment, stubTransport } from "./stub.ts";
 
@@ -445,4 +445,12 @@ Deno.test("an installed program has a filled cache, and does not pass it to the 
   Deno.removeSync(`${prefix}/lib/countersign/cache`, { recursive: true });
   assert.equal((await home.run(["/bin/sh", "-c", 'umask 000; exec "$@"', "sh", ...line], MAIL)).code, 0);
   assert.throws(() => Deno.statSync(`${prefix}/lib/countersign/cache`), Deno.errors.NotFound);
+});
+
+Deno.test("an installation that is denied says who can install", () => {
+  const denied = new Deno.errors.PermissionDenied("mkdir '/usr/local/lib/countersign'");
+  const said = "mkdir '/usr/local/lib/countersign'";
+  assert.equal(installationError(denied, 1000), `${said}: run it as root, or with --prefix and a folder of yours`);
+  assert.equal(installationError(denied, 0), said);
+  assert.equal(installationError(new Deno.errors.NotFound(said), 1000), said);
 });

@@ -4,12 +4,12 @@
  */
 import { readArguments } from "../../admin/arguments.ts";
 import { isThere } from "../../admin/files.ts";
-import { Fail, quote, reason } from "../../lib/fail.ts";
+import { Fail, quote } from "../../lib/fail.ts";
 import { printError } from "../../io/system/log.ts";
 import { readIfPresent } from "../../io/system/files.ts";
 import { bundle, ROOT } from "./bundle.ts";
 import { documents } from "./documents.ts";
-import { digestOf, HOME, linkAt, listOf, prefixOf, readInstalled } from "./installed.ts";
+import { digestOf, HOME, installationError, linkAt, listOf, prefixOf, readInstalled } from "./installed.ts";
 import { FLAGS, flagsOf, launcherText, LEAN } from "./launcher.ts";
 import { prove } from "./prove.ts";
 
@@ -265,7 +265,7 @@ if (import.meta.main) {
     if (Deno.args.length === 1 && Deno.args[0] === "--help") console.log(HELP);
     else await install(Deno.args);
   } catch (error) {
-    printError("install", reason(error));
+    printError("install", installationError(error));
     Deno.exit(error instanceof Fail && error.kind === "usage" ? 64 : 73);
   }
 }

@@ -1,6 +1,6 @@
 /** Records which files were installed below a prefix, so that uninstalling removes these and no others. */
 import type { Arguments } from "../../admin/arguments.ts";
-import { Fail, quote } from "../../lib/fail.ts";
+import { Fail, quote, reason } from "../../lib/fail.ts";
 
 /** The contents of the record. */
 export interface Installed {
@@ -71,4 +71,10 @@ export function prefixOf(options: Arguments): string {
     throw new Fail("usage", `Prefix ${quote(prefix)} contains a comma, which separates paths for Deno`);
   }
   return prefix.replace(/\/+$/, "");
+}
+
+/** Returns why nothing was installed or removed, with what another user than root can do if the prefix is not theirs. */
+export function installationError(error: unknown, user: number | null = Deno.uid()): string {
+  const denied = error instanceof Deno.errors.PermissionDenied && user !== 0;
+  return denied ? `${reason(error)}: run it as root, or with --prefix and a folder of yours` : reason(error);
 }

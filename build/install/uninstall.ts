@@ -1,9 +1,9 @@
 /** Removes the files that `deno task install` installed below a prefix, unless they were changed since. */
-import { Fail, reason } from "../../lib/fail.ts";
+import { Fail } from "../../lib/fail.ts";
 import { printError } from "../../io/system/log.ts";
 import { readArguments } from "../../admin/arguments.ts";
 import { isThere } from "../../admin/files.ts";
-import { digestOf, HOME, linkAt, prefixOf, readInstalled } from "./installed.ts";
+import { digestOf, HOME, installationError, linkAt, prefixOf, readInstalled } from "./installed.ts";
 
 const HELP = `Usage: deno task uninstall [--prefix DIR]
 Remove the files installed below DIR. Files that were changed since are kept and listed.
@@ -44,7 +44,7 @@ if (import.meta.main) {
       for (const path of await uninstall(prefix)) console.log(`Kept, because it was changed: ${path}`);
     }
   } catch (error) {
-    printError("uninstall", reason(error));
+    printError("uninstall", installationError(error));
     Deno.exit(error instanceof Fail && error.kind === "usage" ? 64 : 73);
   }
 }
