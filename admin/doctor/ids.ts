@@ -70,6 +70,7 @@ export const FINDING_IDS = {
   "key-file-missing": "A key file does not exist",
   "key-file-unusable": "A key file cannot be used",
   "key-future": "A key is dated in the future",
+  "key-of-user-differs": "A user of a site signs with a key that the site does not have, or the other way round",
   "key-shared": "Two identities have the same secret",
   "key-short": "A secret is too short",
   "log-unreadable": "The log cannot be read",

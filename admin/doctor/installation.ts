@@ -32,6 +32,7 @@ import { checkAccounts } from "./accounts.ts";
 import { checkFolder, checkLog, unreadableLog } from "./state.ts";
 import { checkMbox } from "./mbox.ts";
 import { type DoctorContext, readableIdentities } from "./context.ts";
+import { checkUserKeys } from "./user_keys.ts";
 
 /** A check, which needs the settings. */
 type Check = (context: DoctorContext, settings: Settings) => Promise<void> | void;
@@ -52,6 +53,7 @@ export const INSTALLATION_CHECKS: readonly Check[] = [
   checkMaps,
   checkDoorbells,
   checkDoorbellCalls,
+  ({ now, findings }, settings) => void findings.push(...checkUserKeys(settings, now)),
 ];
 
 function keys({ file, now, findings }: DoctorContext, settings: Settings): void {
