@@ -206,7 +206,10 @@ async function checkHook(
   { options, file, now, programs, findings, notes }: DoctorContext,
   settings: Settings,
 ): Promise<void> {
-  const hook = options.value("hook") ?? installedPrograms(isFile).hook;
+  const given = options.value("hook");
+  const hook = given === undefined || given.startsWith("/")
+    ? given ?? installedPrograms(isFile).hook
+    : `${Deno.cwd()}/${given}`;
   if (hook === undefined) {
     notes.push("No hook was found with this program; use --hook to check one");
     return;

@@ -78,6 +78,8 @@ export async function run(
       args: argv.slice(1),
       env: { NO_COLOR: "1", ...env },
       ...as,
+      // Another user may not enter the working directory of root, and then cannot run anything.
+      ...as.uid === undefined ? {} : { cwd: "/" },
       stdin: "piped",
       stdout: "piped",
       stderr: "piped",

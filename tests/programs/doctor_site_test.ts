@@ -67,8 +67,9 @@ Deno.test({
     using home = new Home();
     const { path } = home;
     Deno.chmodSync(path, 0o755);
+    const sendmail = home.write("bin/sendmail", "#!/bin/sh\nexec cat >/dev/null\n", 0o755);
     home.settings(
-      `group = true\n[state]\nfolder = "${path}/state"\n[transport]\npreset = "sendmail"\ncommand = ["/bin/true"]\n` +
+      `group = true\n[state]\nfolder = "${path}/state"\n[transport]\npreset = "sendmail"\ncommand = ["${sendmail}"]\n` +
         `[incoming]\nspam = "${path}/state/Spam"\nforward = true\n`,
     );
     const [keys, config] = [`${path}/.config/countersign/keys`, `${path}/.config/countersign/config.toml`];
@@ -77,9 +78,18 @@ Deno.test({
     Deno.chownSync(`${path}/state`, site, site);
     Deno.chownSync(keys, 0, site);
     Deno.chmodSync(keys, 0o640);
-    for (const folder of [".config", ".config/countersign"]) Deno.chmodSync(`${path}/${folder}`, 0o755);
+    for (const folder of ["bin", ".config", ".config/countersign"]) Deno.chmodSync(`${path}/${folder}`, 0o755);
     const doctor = installed.shim.replace(/shim$/, "countersign");
-    const ran = await home.run([doctor, "doctor", "--json", "--config", config, "--loop", "--wait", "1"]);
+    // Like /root, the working directory may be closed to the site's user.
+    Deno.mkdirSync(`${path}/private`, { mode: 0o700 });
+    const argv = [doctor, "doctor", "--json", "--config", config, "--loop", "--wait", "1"];
+    const ran = await home.run(["/bin/sh", "-c", 'cd private && exec "$@"', "sh", ...argv]);
+    const ids = JSON.parse(ran.stdout).findings.map(({ id }: { id: string }) => id);
+    assert.deepEqual(
+      ids.filter((id: string) => /^(?:hook|loop)/.test(id)),
+      ["loop-not-returned"],
+      ran.stdout + ran.stderr,
+    );
     assert.match(home.read("state/log"), / probe=doctor identity=greg@example\.org .* result=sent$/m, ran.stdout);
     assert.deepEqual(notOf(site, `${path}/state`), []);
   },
