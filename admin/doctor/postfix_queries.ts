@@ -78,7 +78,11 @@ export class PostfixQueries {
 
   /** Asks postmap(1) about one key, which is not an argument: others could read a signed address there. */
   ask(parameter: string, table: string, key: string): Promise<string | undefined> {
-    const direct = table.replace(/^proxy:/, ""); // proxymap(8) is for chrooted programs
+    // proxymap(8) is for chrooted programs. Postfix runs in its queue directory, where relative sockets begin.
+    const direct = table.replace(/^proxy:/, "").replace(
+      /\b(socketmap:unix:)(?!\/)/g,
+      (start) => `${start}${this.value("queue_directory")}/`,
+    );
     const asked = `${direct}\0${key}`;
     const known = this.#asked.get(asked) ?? this.#postmap(parameter, direct, key);
     this.#asked.set(asked, known);
