@@ -1,4 +1,4 @@
-/** Runs commands of `countersign` in one process for all tests of a file (resident_program.ts). */
+/** Runs the programs of main.ts in one process for all tests of a file (resident_program.ts). */
 import assert from "node:assert/strict";
 import { type Home, type Ran, ROOT } from "../rig.ts";
 import type { ResidentJob } from "./resident_program.ts";
@@ -49,18 +49,45 @@ async function run(job: ResidentJob): Promise<Ran> {
   return JSON.parse(text);
 }
 
-/** Runs a command as {@link Home.run} does, but not in a process of its own. */
+/** Runs a program as {@link Home.run} does, but not in a process of its own. */
+function runHere(
+  home: Home,
+  name: string,
+  args: readonly string[],
+  input: string,
+  env: Record<string, string>,
+): Promise<Ran> {
+  const job = {
+    ...{ name, args, input, cwd: home.path },
+    env: { HOME: home.path, PATH: `${home.path}/bin:/usr/sbin:/usr/bin:/bin`, ...home.env, ...env },
+  };
+  const ran = last.then(() => run(job));
+  last = ran.catch(() => {});
+  return ran;
+}
+
+/** Runs a command of `countersign`. */
 export function countersignHere(
   home: Home,
   args: readonly string[],
   input: string,
   env: Record<string, string>,
 ): Promise<Ran> {
-  const job = {
-    ...{ args, input, cwd: home.path },
-    env: { HOME: home.path, PATH: `${home.path}/bin:/usr/sbin:/usr/bin:/bin`, ...home.env, ...env },
-  };
-  const ran = last.then(() => run(job));
-  last = ran.catch(() => {});
-  return ran;
+  return runHere(home, "countersign", args, input, env);
+}
+
+/** The callers for which a process of its own was started. */
+const started = new Set<string>();
+
+/** Runs the hook. The first call for each caller is made as an MTA does it, in a process of its own. */
+export function hookHere(
+  home: Home,
+  args: readonly string[],
+  input: string,
+  env: Record<string, string> = {},
+): Promise<Ran> {
+  const caller = args[0] === "--as" ? args[1]! : "qmail";
+  if (started.has(caller)) return runHere(home, "incoming", args, input, env);
+  started.add(caller);
+  return home.hook([...args], input, env);
 }

@@ -1,6 +1,6 @@
 /**
- * Runs commands of `countersign` one after another in one process, each with its own environment, folder and standard
- * input: starting a process takes much longer than most commands. It reads its jobs from standard input and prints their
+ * Runs programs of main.ts one after another in one process, each with its own environment, folder and standard
+ * input: starting a process takes much longer than most of them. It reads its jobs from standard input and prints their
  * results on standard output, as JSON lines.
  */
 import { main } from "../../main.ts";
@@ -8,6 +8,8 @@ import type { Ran } from "../rig.ts";
 
 /** One run. */
 export interface ResidentJob {
+  /** The name of the program. */
+  readonly name: string;
   readonly args: readonly string[];
   readonly input: string;
   readonly cwd: string;
@@ -53,12 +55,12 @@ function inputOf(text: string) {
   };
 }
 
-async function run({ args, input, cwd, env }: ResidentJob): Promise<Ran> {
-  for (const name of Object.keys(Deno.env.toObject())) Deno.env.delete(name);
-  for (const [name, value] of Object.entries(env)) Deno.env.set(name, value);
+async function run({ name, args, input, cwd, env }: ResidentJob): Promise<Ran> {
+  for (const variable of Object.keys(Deno.env.toObject())) Deno.env.delete(variable);
+  for (const [variable, value] of Object.entries(env)) Deno.env.set(variable, value);
   Deno.chdir(cwd);
   Object.defineProperty(Deno, "stdin", { value: inputOf(input), configurable: true });
-  const code = await main("countersign", args);
+  const code = await main(name, args);
   return { code, stdout: stdout(), stderr: stderr() };
 }
 

@@ -1,5 +1,6 @@
 /** What the hook does itself: it files and delivers, and writes qmail's header lines in front of the message. */
 import assert from "node:assert/strict";
+import { hookHere } from "../admin/resident.ts";
 import { FORGED, FORGED_SRS, gregsHome, ORDINARY } from "../programs/letters.ts";
 import { fieldOf, Home, oneLine } from "../rig.ts";
 import { signed, stub } from "../stub.ts";
@@ -26,7 +27,7 @@ Deno.test("a hook never rejects, so no bounce is sent: forged mail is filed sile
         if (sender === FRIEND && recipient === PLAIN) continue; // ordinary mail
         using home = gregsHome('forged = "refuse"\ninbox = "~/Maildir"');
         const env = { RECIPIENT: recipient, ...(sender !== undefined && { SENDER: sender }) };
-        const ran = await home.hook(["--as", caller], FORGED, env);
+        const ran = await hookHere(home, ["--as", caller], FORGED, env);
         assert.deepEqual(ran, { code: status, stdout: "", stderr: "" }, `${caller} ${sender} ${recipient}`);
         assert.deepEqual(mailCounts(home), [0, 1]);
       }
@@ -39,7 +40,7 @@ Deno.test("a double bounce is delivered with a mark, never filed", async () => {
     for (const [caller, status] of [["qmail", 99], ["maildrop", 0], ["procmail", 0], ["postfix", 0]] as const) {
       using home = gregsHome('forged = "refuse"');
       const args = ["--as", caller, "--maildir", `${home.path}/Maildir`];
-      const ran = await home.hook(args, FORGED, { SENDER: "#@[]", RECIPIENT: recipient });
+      const ran = await hookHere(home, args, FORGED, { SENDER: "#@[]", RECIPIENT: recipient });
       assert.deepEqual(ran, { code: status, stdout: "", stderr: "" }, `${caller} ${recipient}`);
       assert.deepEqual(mailCounts(home), [1, 0]);
       assert.match(fieldOf(home.mails("Maildir")[0]!, "X-Countersign"), /^other; check=double-bounce; /);
@@ -63,7 +64,7 @@ Deno.test("a hook that delivers by itself marks suspect and late bounces", async
     ];
     for (const [args, settings, status] of deliveries) {
       using home = gregsHome(`${incoming}\n${settings}`);
-      const ran = await home.hook(args(home), FORGED, { SENDER: "", RECIPIENT: recipient });
+      const ran = await hookHere(home, args(home), FORGED, { SENDER: "", RECIPIENT: recipient });
       assert.deepEqual(ran, { code: status, stdout: "", stderr: "" }, what);
       assert.deepEqual(mailCounts(home), [1, 0], what);
       assert.match(fieldOf(home.mails("Maildir")[0]!, "X-Countersign"), mark);
@@ -90,8 +91,8 @@ Deno.test("RPLINE and DTLINE are written before delivered and filed mail, if eac
     const env = { ...(rpline !== undefined && { RPLINE: rpline }), ...(dtline !== undefined && { DTLINE: dtline }) };
     using home = gregsHome();
     const args = ["--maildir", `${home.path}/Maildir`];
-    assert.equal((await home.hook(args, ORDINARY, { ...env, SENDER: FRIEND, RECIPIENT: PLAIN })).code, 99);
-    assert.equal((await home.hook(args, ORDINARY, { ...env, SENDER: FRIEND, RECIPIENT: FORGED_SRS })).code, 99);
+    assert.equal((await hookHere(home, args, ORDINARY, { ...env, SENDER: FRIEND, RECIPIENT: PLAIN })).code, 99);
+    assert.equal((await hookHere(home, args, ORDINARY, { ...env, SENDER: FRIEND, RECIPIENT: FORGED_SRS })).code, 99);
     for (const mail of [...home.mails("Maildir"), ...home.mails("Maildir/.Spam")]) {
       const [field] = /^X-Countersign: .*\n/m.exec(mail) ?? [""];
       assert.equal(mail, prefix + field + ORDINARY, JSON.stringify(env));
@@ -104,7 +105,7 @@ Deno.test("under other callers RPLINE and DTLINE are ignored: the message alread
   for (const [caller, status] of [["maildrop", 0], ["procmail", 0], ["postfix", 0]] as const) {
     using home = gregsHome();
     const env = { RPLINE, DTLINE, SENDER: FRIEND, RECIPIENT: PLAIN };
-    const ran = await home.hook(["--as", caller, "--maildir", `${home.path}/Maildir`], ORDINARY, env);
+    const ran = await hookHere(home, ["--as", caller, "--maildir", `${home.path}/Maildir`], ORDINARY, env);
     assert.equal(ran.code, status, ran.stderr);
     const [mail] = home.mails("Maildir") as [string];
     assert.equal(mail, `${mail.split("\n")[0]}\n${ORDINARY}`);
