@@ -76,18 +76,19 @@ export function countersignHere(
   return runHere(home, "countersign", args, input, env);
 }
 
-/** The callers for which a process of its own was started. */
+/** The kinds of calls for which a process of its own was started. */
 const started = new Set<string>();
 
-/** Runs the hook. The first call for each caller is made as an MTA does it, in a process of its own. */
+/** Runs the hook. The first call of each kind is made as an MTA does it, in a process of its own. */
 export function hookHere(
   home: Home,
   args: readonly string[],
   input: string,
   env: Record<string, string> = {},
 ): Promise<Ran> {
-  const caller = args[0] === "--as" ? args[1]! : "qmail";
-  if (started.has(caller)) return runHere(home, "incoming", args, input, env);
-  started.add(caller);
+  const caller = args.includes("--as") ? args[args.indexOf("--as") + 1] : "qmail";
+  const kind = `${caller} ${args.includes("--forward")}`;
+  if (started.has(kind)) return runHere(home, "incoming", args, input, env);
+  started.add(kind);
   return home.hook([...args], input, env);
 }

@@ -1,5 +1,6 @@
 /** `--forward`: which mail is forwarded to the identity, with which sender and proof, and which is not. */
 import assert from "node:assert/strict";
+import { hookHere } from "../admin/resident.ts";
 import { FORGED_SRS, gregsHome, ORDINARY } from "../programs/letters.ts";
 import { fieldOf, type Home, oneLine, type Ran, ROOT } from "../rig.ts";
 import { signed, stubArguments, stubInput, stubRuns, stubTransport } from "../stub.ts";
@@ -38,14 +39,14 @@ function forward(
     DTLINE,
     RPLINE: `Return-Path: <${sender}>\n`,
   };
-  return home.hook(["--forward", ...args], mail, { ...defaults, ...env });
+  return hookHere(home, ["--forward", ...args], mail, { ...defaults, ...env });
 }
 
 /** The result of the identity's own hook for a message from this sender. */
 async function judged(home: Home, mail: string, sender = ""): Promise<string> {
   const maildir = `${home.path}/judged`;
   const env = { SENDER: sender, RECIPIENT: PLAIN };
-  const ran = await home.hook(["--as", "maildrop", "--maildir", maildir], mail, env);
+  const ran = await hookHere(home, ["--as", "maildrop", "--maildir", maildir], mail, env);
   assert.equal(ran.code, 0, ran.stderr);
   const [found] = [...home.mails("judged"), ...home.mails("Maildir/.Spam")] as [string];
   for (const folder of ["judged", "Maildir/.Spam"]) {

@@ -1,6 +1,7 @@
 /** The whole hook: its one-line error messages, the exit status for each caller, and its log. */
 import assert from "node:assert/strict";
 import { type Caller, CALLERS } from "../../incoming/delivery.ts";
+import { hookHere } from "../admin/resident.ts";
 import { FORGED, FORGED_SRS, gregsHome, ORDINARY } from "../programs/letters.ts";
 import { Home, oneLine, ROOT } from "../rig.ts";
 import { signed, stubTransport } from "../stub.ts";
@@ -55,7 +56,7 @@ for (const [what, prepare, message] of problems) {
         using home = gregsHome();
         prepare(home);
         const env = { SENDER: "", RECIPIENT: recipient };
-        const ran = await home.hook(["--as", caller], mail, env);
+        const ran = await hookHere(home, ["--as", caller], mail, env);
         oneLine(ran, DEFER_STATUS[caller], /^incoming: /);
         assert.ok(ran.stderr.includes(message(home)), `${caller}: ${message(home)} is not in: ${ran.stderr}`);
         assert.equal(ran.stdout, caller === "filter" ? mail : "");
@@ -86,7 +87,7 @@ Deno.test("under qmail SENDER must be set", async () => {
     for (const recipient of [PLAIN, FORGED_SRS, signed()]) {
       for (const args of [[], ["--maildir", "Maildir"]]) {
         using home = gregsHome();
-        oneLine(await home.hook(args, mail, { RECIPIENT: recipient }), 75, message);
+        oneLine(await hookHere(home, args, mail, { RECIPIENT: recipient }), 75, message);
         const [line, ...more] = home.read(".local/state/countersign/log").trimEnd().split("\n");
         assert.match(line!, / direction=in sender=unknown outcome=defer .*why="SENDER is not set"/);
         assert.deepEqual(more, []);
@@ -235,7 +236,7 @@ Deno.test("the log records the result and the outcome", async (t) => {
   for (const [what, makeHome, args, sender, recipient, status, line] of table) {
     await t.step(what, async () => {
       using home = makeHome();
-      const ran = await home.hook(args(home), FORGED, {
+      const ran = await hookHere(home, args(home), FORGED, {
         SENDER: sender,
         RECIPIENT: recipient,
         EXT: "",
