@@ -92,3 +92,15 @@ export function hookHere(
   started.add(kind);
   return home.hook([...args], input, env);
 }
+
+/** Runs the shim. The first call is made as a mail program does it, in a process of its own. */
+export function shimHere(
+  home: Home,
+  args: readonly string[],
+  input: string | Uint8Array,
+  env: Record<string, string> = {},
+): Promise<Ran> {
+  if (typeof input === "string" && started.has("shim")) return runHere(home, "shim", args, input, env);
+  started.add("shim");
+  return home.shim([...args], input, env);
+}

@@ -1,5 +1,6 @@
 /** Invalid arguments, messages and settings: the shim prints one line that names the problem and sends nothing. */
 import assert from "node:assert/strict";
+import { shimHere } from "../admin/resident.ts";
 import { Home, oneLine, type Ran, ROOT } from "../rig.ts";
 import { nothingSent, stubRuns, stubTransport } from "../stub.ts";
 
@@ -160,7 +161,7 @@ for (const { what, args = TO, mail = MAIL, prepare, status, message } of problem
       using home = new Home();
       settings(home);
       prepare?.(home);
-      assertError(await home.shim(args, mail), status, typeof message === "string" ? message : message(home));
+      assertError(await shimHere(home, args, mail), status, typeof message === "string" ? message : message(home));
       nothingSent(home);
     });
   }
@@ -197,7 +198,7 @@ Deno.test("with group = true the group may read the key file, but others may not
     Deno.chmodSync(`${home.path}/${KEYS}`, mode);
     // The key file belongs to another user, who shares it with the group of the hook.
     if (root) Deno.chownSync(`${home.path}/${KEYS}`, OTHER_UID, OTHER_UID);
-    const ran = await home.shim(TO, MAIL);
+    const ran = await shimHere(home, TO, MAIL);
     assert.equal(ran.code, status, `0${mode.toString(8)}: ${ran.stderr}`);
     assert.equal(stubRuns(home), status === 0 ? 1 : 0);
     if (status !== 0) {
