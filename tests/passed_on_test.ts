@@ -1,5 +1,6 @@
-/** The hook recognizes the bounce of every message that the shim sent for an identity (whole programs). */
+/** The hook recognizes the bounce of every message that the shim sent for an identity (whole programs, most of them in one process). */
 import assert from "node:assert/strict";
+import { hookHere, shimHere } from "./admin/resident.ts";
 import { fieldOf, Home, qsbmf } from "./rig.ts";
 
 const LOG = ".local/state/countersign/log";
@@ -91,14 +92,14 @@ for (const { what, mail, args = [], top = "", more = "", identity = "", results 
   Deno.test(`the bounce of a message: ${what}`, async () => {
     using home = new Home();
     home.settings(`${identity}[transport]\nvia = "maildir"\nmaildir = "~/out"\n${more}`, top);
-    const ran = await home.shim([...args, "ann@example.net"], mail);
+    const ran = await shimHere(home, [...args, "ann@example.net"], mail);
     assert.deepEqual(ran, { code: 0, stdout: "", stderr: "" });
     const [out = ""] = home.mails("out");
     const original = out.replace(/^(?:Return-Path|X-Envelope-To): .*\n/gm, "");
     const sender = fieldOf(out, "Return-Path").replace(/[<>]/g, "") || "greg@example.org";
     for (const [at, recipient] of [sender, "greg@example.org"].entries()) {
       const env = { SENDER: "", RECIPIENT: recipient };
-      const hook = await home.hook(["--maildir", `${home.path}/Maildir`], qsbmf(recipient, original), env);
+      const hook = await hookHere(home, ["--maildir", `${home.path}/Maildir`], qsbmf(recipient, original), env);
       assert.deepEqual([hook.code === 99 || hook.code === 0, hook.stderr], [true, ""]);
       const line = home.read(LOG).trimEnd().split("\n").at(-1)!;
       assert.equal(/ result=(\w+)/.exec(line)?.[1], results[at], `${recipient}: ${line}`);

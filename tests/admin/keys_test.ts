@@ -7,6 +7,7 @@ import { dayOf, parseDay, printDay } from "../../lib/date.ts";
 import { KEY_LIFETIME_DAYS, parseKeys } from "../../lib/settings/keys.ts";
 import { prvsSign, srsForward } from "../../mod.ts";
 import { CREATED, Home, oneLine, SECRET } from "../rig.ts";
+import { commandHere } from "./resident.ts";
 import { countersign } from "./run.ts";
 
 const KEYS = ".config/countersign/keys";
@@ -141,7 +142,7 @@ Deno.test("keys list prints ids, dates and uses, but no secret", async () => {
   const old = printDay(dayOf(new Date()) - KEY_LIFETIME_DAYS);
   const text = `k0 ${old} zero ${SECRET}\nk1 ${CREATED} ${SECRET}\nk2 ${TODAY()} two ${SECRET}\nk9 2999-01-01 nine\n`;
   home.write(KEYS, `# retired 2026-02-03: k3 2026-01-02 three ${SECRET}\n${text}`, 0o600);
-  const ran = await countersign(home, ["keys", "list"]);
+  const ran = await commandHere(home, ["keys", "list"]);
   assert.deepEqual([ran.code, ran.stderr], [0, ""]);
   assert.ok(!ran.stdout.includes(SECRET));
   const [head, ...rows] = ran.stdout.trimEnd().split("\n");
@@ -159,7 +160,7 @@ Deno.test("keys list prints ids, dates and uses, but no secret", async () => {
 Deno.test("keys list prints all identities, or one", async () => {
   using home = homeWithTwo();
   const names = async (...args: string[]) =>
-    (await countersign(home, ["keys", "list", ...args])).stdout.match(/^\S+@\S+/gm);
+    (await commandHere(home, ["keys", "list", ...args])).stdout.match(/^\S+@\S+/gm);
   assert.deepEqual(await names(), ["greg@example.org", "ann@example.org"]);
   assert.deepEqual(await names("--address", "ANN@example.org"), ["ann@example.org"]);
 });
@@ -168,8 +169,8 @@ Deno.test("a new key signs, the old one verifies until it is retired; mode and o
   using home = new Home();
   const path = `${home.path}/${KEYS}`;
   const before = Deno.statSync(path);
-  const signed = (await countersign(home, ["sign", "greg@example.org"])).stdout.trim();
-  const made = await countersign(home, ["keys", "new"]);
+  const signed = (await commandHere(home, ["sign", "greg@example.org"])).stdout.trim();
+  const made = await commandHere(home, ["keys", "new"]);
   assert.deepEqual(made, { code: 0, stdout: "k2 signs for greg@example.org from now on\n", stderr: "" });
   const [second, first] = file(home);
   assert.deepEqual([second!.id, printDay(second!.created), second!.secret.length], ["k2", TODAY(), 32]);
@@ -183,27 +184,27 @@ Deno.test("a new key signs, the old one verifies until it is retired; mode and o
     "keys",
   ]);
 
-  const again = (await countersign(home, ["sign", "greg@example.org"])).stdout.trim();
+  const again = (await commandHere(home, ["sign", "greg@example.org"])).stdout.trim();
   assert.notEqual(again, signed);
-  for (const one of [signed, again]) assert.equal((await countersign(home, ["verify", one])).code, 0);
-  oneLine(await countersign(home, ["keys", "retire", "k2"]), 64, /k2 is the one that signs: create another one first/);
-  const retired = await countersign(home, ["keys", "retire", "k1"]);
+  for (const one of [signed, again]) assert.equal((await commandHere(home, ["verify", one])).code, 0);
+  oneLine(await commandHere(home, ["keys", "retire", "k2"]), 64, /k2 is the one that signs: create another one first/);
+  const retired = await commandHere(home, ["keys", "retire", "k1"]);
   assert.deepEqual([retired.code, retired.stderr], [0, ""]);
   assert.deepEqual(idsOf(home), ["k2"]);
   assert.match(home.read(KEYS), new RegExp(`^# retired ${TODAY()}: k1 ${CREATED} ${SECRET}$`, "m"));
-  assert.equal((await countersign(home, ["verify", signed])).code, 1);
-  assert.equal((await countersign(home, ["verify", again])).code, 0);
-  oneLine(await countersign(home, ["keys", "retire", "k1"]), 64, /Unknown key "k1"/);
+  assert.equal((await commandHere(home, ["verify", signed])).code, 1);
+  assert.equal((await commandHere(home, ["verify", again])).code, 0);
+  oneLine(await commandHere(home, ["keys", "retire", "k1"]), 64, /Unknown key "k1"/);
 });
 
 Deno.test("a key for a later day does not sign before it", async () => {
   using home = new Home();
   const later = new Date(Date.now() + 10 * 86_400_000).toISOString().slice(0, 10);
-  const made = await countersign(home, ["keys", "new", "--signs-from", later]);
+  const made = await commandHere(home, ["keys", "new", "--signs-from", later]);
   const said = `k2 signs for greg@example.org from ${later} on. Copy ${home.path}/${KEYS} to all hosts before\n`;
   assert.deepEqual(made, { code: 0, stdout: said, stderr: "" });
   assert.deepEqual([idsOf(home), printDay(file(home)[0]!.created)], [["k2", "k1"], later]);
-  const { stdout } = await countersign(home, ["keys", "list"]);
+  const { stdout } = await commandHere(home, ["keys", "list"]);
   assert.match(stdout, new RegExp(`k2 +${later} +signs from ${later}, verifies from the day before`));
   assert.match(stdout, /k1 .* signs; verifies until/);
 });
@@ -269,13 +270,13 @@ Deno.test("imported secrets verify what the other software signed, and do not si
   for (const [args, text, signed] of cases) {
     using home = new Home();
     home.settings(`[transport]\nvia = "maildir"\nmaildir = "~/out"\n[prvs]\nreceive = true\n`);
-    const before = (await countersign(home, ["sign", "greg@example.org"])).stdout;
-    assert.equal((await countersign(home, ["verify", signed])).code, 1, args.join(" "));
+    const before = (await commandHere(home, ["sign", "greg@example.org"])).stdout;
+    assert.equal((await commandHere(home, ["verify", signed])).code, 1, args.join(" "));
     const path = home.write("former", text, 0o600);
-    const ran = await countersign(home, ["keys", "import", path, ...args]);
+    const ran = await commandHere(home, ["keys", "import", path, ...args]);
     assert.deepEqual([ran.code, ran.stderr], [0, ""], args.join(" "));
-    assert.equal((await countersign(home, ["verify", signed])).code, 0, args.join(" "));
-    assert.equal((await countersign(home, ["sign", "greg@example.org"])).stdout, before);
+    assert.equal((await commandHere(home, ["verify", signed])).code, 0, args.join(" "));
+    assert.equal((await commandHere(home, ["sign", "greg@example.org"])).stdout, before);
     // A second import changes nothing.
     const whole = home.read(KEYS);
     const again = await countersign(home, ["keys", "import", "-", ...args], text);
@@ -307,13 +308,13 @@ Deno.test("after an import from postsrsd, its addresses verify with the lines th
   const ran = await countersign(home, ["keys", "import", "-", "--from", "postsrsd"], "sec\n");
   assert.deepEqual([ran.code, ran.stderr], [0, ""]);
   assert.match(ran.stdout, /writes 4 characters of the hash.*\nverify only with srs\.hash_length = 4; now it is 8\./);
-  const verdict = await countersign(home, ["verify", theirs]);
+  const verdict = await commandHere(home, ["verify", theirs]);
   assert.equal(verdict.code, 1);
   assert.match(verdict.stdout, /^forged: SRS address has a hash that is too short: 4 characters, .* requires 8$/m);
 
   const [lines = ""] = /^\[srs\]\nhash_length = 4$/m.exec(ran.stdout) ?? [];
   home.settings(`[transport]\nvia = "maildir"\nmaildir = "~/out"\n${lines}\n`);
-  assert.deepEqual((await countersign(home, ["verify", theirs])).code, 0);
+  assert.deepEqual((await commandHere(home, ["verify", theirs])).code, 0);
   const again = await countersign(home, ["keys", "import", "-", "--from", "postsrsd"], "another\n");
   assert.match(again.stdout, /^Its addresses verify: srs\.hash_length = 4 is set$/m);
   // Exim and batv-tools make no SRS hashes.
@@ -410,7 +411,7 @@ for (const [args, input, pattern, status] of errors) {
 Deno.test("keys --help has an example", async () => {
   using home = new Home();
   for (const args of [["keys", "--help"], ["keys", "import", "--help"], ["help", "keys"]]) {
-    const ran = await countersign(home, args);
+    const ran = await commandHere(home, args);
     assert.deepEqual([ran.code, ran.stderr], [0, ""]);
     assert.match(ran.stdout, /^Usage: countersign keys [^]*^Example: countersign keys import /m);
   }

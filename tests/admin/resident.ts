@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { type Home, type Ran, ROOT } from "../rig.ts";
 import type { ResidentJob } from "./resident_program.ts";
-import { COUNTERSIGN } from "./run.ts";
+import { COUNTERSIGN, countersign } from "./run.ts";
 
 /** The process, what it waits for, and its results. */
 interface Resident {
@@ -78,6 +78,14 @@ export function countersignHere(
 
 /** The kinds of calls for which a process of its own was started. */
 const started = new Set<string>();
+
+/** Runs a command of `countersign`. The first call of each kind is made as a user does it, in a process of its own. */
+export function commandHere(home: Home, args: readonly string[], input = ""): Promise<Ran> {
+  const kind = args.slice(0, 2).join(" ");
+  if (started.has(kind)) return countersignHere(home, args, input, {});
+  started.add(kind);
+  return countersign(home, args, input);
+}
 
 /** Runs the hook. The first call of each kind is made as an MTA does it, in a process of its own. */
 export function hookHere(

@@ -4,7 +4,7 @@ import { launcherText } from "../../build/install/launcher.ts";
 import { dayOf } from "../../lib/date.ts";
 import { fieldOf, Home, oneLine, type Ran, ROOT, SECRET } from "../rig.ts";
 import { prvsVerify, srsReverse } from "../../mod.ts";
-import { countersign } from "./run.ts";
+import { commandHere } from "./resident.ts";
 
 const DAY = 86_400_000;
 const iso = (day: number) => new Date(day * DAY).toISOString().slice(0, 10);
@@ -18,7 +18,7 @@ function gregs(top = ""): Home {
 }
 
 async function signed(home: Home, ...args: string[]): Promise<string> {
-  const ran = await countersign(home, ["sign", "greg@example.org", ...args]);
+  const ran = await commandHere(home, ["sign", "greg@example.org", ...args]);
   assert.deepEqual([ran.code, ran.stderr], [0, ""]);
   assert.match(ran.stdout, /^\S+\n$/);
   return ran.stdout.trim();
@@ -46,7 +46,7 @@ Deno.test("sign: the settings select the scheme", async () => {
   using prvs = gregs('sender = "prvs"');
   assert.match(await signed(prvs), /^prvs=/);
   using plain = gregs('sender = "plain"');
-  oneLine(await countersign(plain, ["sign", "greg@example.org"]), 64, /sender = "plain": give --scheme/);
+  oneLine(await commandHere(plain, ["sign", "greg@example.org"]), 64, /sender = "plain": give --scheme/);
   assert.match(await signed(plain, "--scheme", "srs"), /^SRS0=/);
 });
 
@@ -71,7 +71,7 @@ for (const [scheme, days, word, status] of ages) {
   Deno.test(`verify: ${scheme} after ${days} days is ${word}`, async () => {
     using home = gregs();
     const one = await signed(home, "--scheme", scheme, "--now", iso(SIGNED));
-    const ran = await countersign(home, ["verify", one, "--now", iso(SIGNED + days)]);
+    const ran = await commandHere(home, ["verify", one, "--now", iso(SIGNED + days)]);
     assert.deepEqual([ran.code, ran.stderr], [status, ""]);
     assert.match(ran.stdout, new RegExp(`^${word}: .+\n$`));
   });
@@ -93,13 +93,13 @@ Deno.test("verify prints the reason", async () => {
     ["no address at all", /^unsigned: /],
   ];
   for (const [text, says] of cases) {
-    const ran = await countersign(home, ["verify", text, "--now", iso(SIGNED)]);
+    const ran = await commandHere(home, ["verify", text, "--now", iso(SIGNED)]);
     assert.match(ran.stdout, says, text);
     assert.equal(ran.code, ran.stdout.startsWith("valid") ? 0 : 1);
   }
   // incoming.forged does not change the result.
   home.settings(`[transport]\nvia = "maildir"\nmaildir = "~/out"\n[incoming]\nforged = "mark"\n`);
-  const ran = await countersign(home, ["verify", one.replace(/=.{8}=/, "=aaaaaaaa=")]);
+  const ran = await commandHere(home, ["verify", one.replace(/=.{8}=/, "=aaaaaaaa=")]);
   assert.match(ran.stdout, /^forged: /);
 });
 
@@ -120,19 +120,19 @@ const usageErrors: [string[], RegExp, number][] = [
 for (const [args, pattern, status] of usageErrors) {
   Deno.test(`${JSON.stringify(args)} is rejected with one line`, async () => {
     using home = gregs();
-    oneLine(await countersign(home, args), status, pattern);
+    oneLine(await commandHere(home, args), status, pattern);
   });
 }
 
 Deno.test("sign: an impossible scheme is an error", async () => {
   using home = new Home();
-  oneLine(await countersign(home, ["sign", "greg@example.org", "--scheme", "prvs"]), 78, /prvs\.receive is off/);
+  oneLine(await commandHere(home, ["sign", "greg@example.org", "--scheme", "prvs"]), 78, /prvs\.receive is off/);
 });
 
 Deno.test("--help has an example", async () => {
   using home = gregs();
   for (const name of ["sign", "verify"]) {
-    const ran = await countersign(home, [name, "--help"]);
+    const ran = await commandHere(home, [name, "--help"]);
     assert.deepEqual([ran.code, ran.stderr], [0, ""]);
     assert.match(ran.stdout, new RegExp(`^Usage: countersign ${name} [^]*^Example: countersign ${name} `, "m"));
   }
