@@ -4,6 +4,7 @@ import { fieldOf, Home, ledgerFiles, oneLine } from "../rig.ts";
 import { nothingSent, stub, stubArguments, stubRuns, stubTransport } from "../stub.ts";
 import { conforms } from "./json.ts";
 import { countersign, snapshot } from "./home.ts";
+import { commandHere } from "./resident.ts";
 
 const PLAIN = "greg@example.org";
 const LIST = "talk@lists.example.org";
@@ -24,9 +25,9 @@ interface Planned {
 
 async function planned(home: Home, argv: readonly string[], mail: string, file?: string): Promise<Planned> {
   const before = snapshot(home.path);
-  const ran = await countersign(home, ["explain", "--out", "--json", ...file ? [file] : [], "--", ...argv], mail);
+  const ran = await commandHere(home, ["explain", "--out", "--json", ...file ? [file] : [], "--", ...argv], mail);
   assert.deepEqual([ran.code, ran.stderr], [0, ""]);
-  const text = await countersign(home, ["explain", "--out", ...file ? [file] : [], "--", ...argv], mail);
+  const text = await commandHere(home, ["explain", "--out", ...file ? [file] : [], "--", ...argv], mail);
   assert.deepEqual([text.code, text.stderr], [0, ""]);
   assert.deepEqual(snapshot(home.path), before, "explain changed something");
   nothingSent(home);
