@@ -78,17 +78,19 @@ Deno.test("README's first command counts backscatter with permission to read onl
   assert.match(ran.stdout, /3 bounces to your addresses: 0 verified by a signature, 1 known by a Message-ID, 2 not/);
 });
 
-Deno.test("README's four lines: the shim in mutt, and the hook above the line that delivers", async () => {
-  using home = new Home();
-  home.write(".qmail", "./Maildir/\n");
+Deno.test("README's five lines: the shim in mutt, and the hook above the line that delivers", async () => {
   const lines = readme.block(/set sendmail/).split("\n").map((line) => line.replace(/ +# .*/, ""));
-  assert.equal(lines.filter((line) => line !== "").length, 4);
+  assert.equal(lines.filter((line) => line !== "").length, 5);
   assert.match(lines[0]!, /^npx -y deno@[\d.]+ task install --prefix \/usr\/local$/);
   assert.equal(lines[1], "countersign init");
-  const ran = await home.run(["/bin/sh", "-e"], lines.slice(2).join("\n"));
-  assert.deepEqual(ran, { code: 0, stdout: "", stderr: "" });
-  assert.ok(snippet("mutt/muttrc").includes(home.read(".muttrc")));
-  assert.equal(home.read(".qmail"), snippet("qmail/greg/.qmail"));
+  for (const before of [undefined, "", "./Maildir/\n"]) {
+    using home = new Home();
+    if (before !== undefined) home.write(".qmail", before);
+    const ran = await home.run(["/bin/sh", "-e"], lines.slice(2).join("\n"));
+    assert.deepEqual(ran, { code: 0, stdout: "", stderr: "" });
+    assert.ok(snippet("mutt/muttrc").includes(home.read(".muttrc")));
+    assert.equal(home.read(".qmail"), snippet("qmail/greg/.qmail"));
+  }
 });
 
 /** A file of contrib/ without comments and empty lines. */
