@@ -55,17 +55,36 @@ export function chooseSender(
   const chosen = weaker(ruled, strongest);
   if (chosen !== ruled) notes.push(`the account accepts ${strongest} at most`);
 
-  // A scheme that cannot be used is replaced by the next weaker one, never by an address that would lose bounces.
-  const schemes = { srs: ["srs", "prvs"], prvs: ["prvs"], plain: [] } as const;
   if (signingKey(own.identity.keys, now) !== undefined) {
-    for (const scheme of schemes[chosen]) {
-      const signed = sign(scheme, own.identity, signing, own.address);
-      if (typeof signed !== "string") return { scheme, sender: signed, notes };
-      notes.push(signed);
-    }
+    const signed = signWith(chosen, own.identity, signing, own.address, notes);
+    if (signed !== undefined) return { ...signed, notes };
   }
   const { address } = own.identity;
   return { scheme: "plain", sender: sameAddress(own.address, address) ? address : own.address, notes };
+}
+
+/**
+ * Signs with this scheme. One that cannot be used is replaced by the next weaker one, never by an address that would lose
+ * bounces.
+ *
+ * @param notes gets the reasons why schemes cannot be used
+ * @returns undefined when none can be used
+ * @throws {Fail} `config` when no key can sign
+ */
+export function signWith(
+  scheme: Scheme,
+  identity: Identity,
+  signing: Signing,
+  used: Address,
+  notes: string[],
+): Pick<ChosenSender, "scheme" | "sender"> | undefined {
+  const schemes = { srs: ["srs", "prvs"], prvs: ["prvs"], plain: [] } as const;
+  for (const one of schemes[scheme]) {
+    const signed = sign(one, identity, signing, used);
+    if (typeof signed !== "string") return { scheme: one, sender: signed };
+    notes.push(signed);
+  }
+  return undefined;
 }
 
 /**

@@ -5,7 +5,7 @@ import type { Settings } from "../../lib/settings/parse.ts";
 import { type Identity, identityOf } from "../../lib/settings/identity.ts";
 import { signingKey } from "../../lib/settings/keys.ts";
 import type { Scheme } from "../../lib/settings/schema.ts";
-import { sign, weaker } from "../sender.ts";
+import { signWith, weaker } from "../sender.ts";
 import type { OutboxSender } from "./entry.ts";
 
 /** An envelope sender, and why it is not signed as planned. */
@@ -15,7 +15,8 @@ export interface SignedSender {
 }
 
 /**
- * Returns the envelope sender. Where it cannot be signed any more, the plain address is used, as in a new message.
+ * Returns the envelope sender. Where it cannot be signed any more as planned, a weaker scheme is used, or else the plain
+ * address, as in a new message.
  *
  * @param strongest the strongest scheme that the account accepts now; empty for no restriction
  */
@@ -33,6 +34,8 @@ export function signedSender(
   const plain = (note: string): SignedSender => ({ sender: address, note: `sent with the plain sender: ${note}` });
   if (identity === undefined) return plain(`${canonical(address)} is not an identity any more`);
   if (signingKey(identity.keys, now) === undefined) return plain(`no key of ${canonical(identity.address)} can sign`);
-  const signed = sign(limited as "srs" | "prvs", identity, { settings, now }, address);
-  return typeof signed === "string" ? plain(signed) : { sender: signed };
+  const notes: string[] = [];
+  const signed = signWith(limited, identity, { settings, now }, address, notes);
+  if (signed === undefined) return plain(notes.join("; "));
+  return notes.length === 0 ? { sender: signed.sender } : { sender: signed.sender, note: notes.join("; ") };
 }
