@@ -14,10 +14,11 @@ const CLEAN_MS = 3_600_000;
  */
 export function cleanHourly(settings: () => Settings, every = CLEAN_MS): () => void {
   const clean = () => {
-    const { folder, redis } = settings().state;
+    const { folder, redis, lookup } = settings().state;
     if (redis === "") {
       prepareSent(`${folder}/sent`);
       prepareForgotten(folder);
+      if (lookup !== "") prepareForgotten(folder, "unreported");
     }
     void expireDaily(folder, "serve", new Date(), () => {});
   };

@@ -1,5 +1,5 @@
 /**
- * A file whose modification time is the last time at which a sent message could not be remembered. As long as that
+ * Files whose modification time is the last time at which a sent message could not be remembered. As long as that
  * message may bounce, an unknown Message-ID proves nothing, so the door does not refuse a bounce because of it. If the
  * time is 0, or the file is missing, that never happened.
  */
@@ -9,9 +9,16 @@ import { SENT_DAYS } from "./sent.ts";
 
 const DAY_MS = 86_400_000;
 
-const pathIn = (state: string): string => `${state}/forgotten`;
+/**
+ * The file: `forgotten` is about the index of sent mail in the same folder, and stays. `unreported` is about a shared
+ * store that could not be reached, and is removed when that store knows the time. They are two files because the store
+ * may have its files in the same folder.
+ */
+export type Note = "forgotten" | "unreported";
 
-/** The same time for state folders in which this process could not write the file. */
+const pathOf = (state: string, note: Note): string => `${state}/${note}`;
+
+/** The same time by file, for those that this process could not write. */
 const unwritten = new Map<string, number>();
 
 /** Milliseconds for which a look at the file is valid where a message is only being received. */
@@ -21,18 +28,19 @@ const LOOK_MS = 1000;
 const looks = new Map<string, { readonly at: number; readonly all: boolean }>();
 
 /** Records that a message was sent but could not be remembered. Never throws. */
-export function noteForgotten(state: string, now: Date): void {
+export function noteForgotten(state: string, now: Date, note: Note = "forgotten"): void {
   looks.delete(state);
-  unwritten.set(state, Math.max(now.getTime(), unwritten.get(state) ?? 0));
+  const path = pathOf(state, note);
+  unwritten.set(path, Math.max(now.getTime(), unwritten.get(path) ?? 0));
   try {
     Deno.mkdirSync(state, { recursive: true, mode: 0o700 });
-    const latest = new Date(Math.max(now.getTime(), writtenTime(state) ?? 0));
+    const latest = new Date(Math.max(now.getTime(), writtenTime(path) ?? 0));
     try {
       // On a full disk, the time of an existing file can still be changed.
-      Deno.utimeSync(pathIn(state), latest, latest);
+      Deno.utimeSync(path, latest, latest);
     } catch {
-      Deno.openSync(pathIn(state), { append: true, create: true, mode: 0o600 }).close();
-      Deno.utimeSync(pathIn(state), latest, latest);
+      Deno.openSync(path, { append: true, create: true, mode: 0o600 }).close();
+      Deno.utimeSync(path, latest, latest);
     }
   } catch {
     // At least this process knows.
@@ -43,14 +51,15 @@ export function noteForgotten(state: string, now: Date): void {
  * Creates the file with the time 0 if it is missing, because the door examines it for each forged bounce, and a missing
  * one takes several times as long. Never throws: nothing depends on it.
  */
-export function prepareForgotten(state: string): void {
-  if (!isMissing(pathIn(state))) return;
-  const draft = `${pathIn(state)}.${Deno.pid}`;
+export function prepareForgotten(state: string, note: Note = "forgotten"): void {
+  const path = pathOf(state, note);
+  if (!isMissing(path)) return;
+  const draft = `${path}.${Deno.pid}`;
   try {
     Deno.mkdirSync(state, { recursive: true, mode: 0o700 });
     Deno.openSync(draft, { append: true, create: true, mode: 0o600 }).close();
     Deno.utimeSync(draft, 0, 0);
-    Deno.linkSync(draft, pathIn(state)); // does not replace a note that was written meanwhile
+    Deno.linkSync(draft, path); // does not replace a note that was written meanwhile
   } catch {
     // The file stays missing.
   }
@@ -58,8 +67,8 @@ export function prepareForgotten(state: string): void {
 }
 
 /** Returns whether all mail of the last 30 days is remembered; false when that cannot be determined. */
-export function remembersAll(state: string, now: Date): boolean {
-  return isOver(lastForgotten(state), now);
+export function remembersAll(state: string, now: Date, note: Note = "forgotten"): boolean {
+  return isOver(lastForgotten(state, note), now);
 }
 
 /**
@@ -82,30 +91,32 @@ export function isOver(time: number | undefined, now: Date): boolean {
 /**
  * Returns when a message was last not remembered, in milliseconds since 1970; Infinity when that cannot be determined.
  */
-export function lastForgotten(state: string): number | undefined {
-  const known = unwritten.get(state);
+export function lastForgotten(state: string, note: Note = "forgotten"): number | undefined {
+  const path = pathOf(state, note);
+  const known = unwritten.get(path);
   try {
-    const written = writtenTime(state);
+    const written = writtenTime(path);
     return known === undefined || written === undefined ? known ?? written : Math.max(known, written);
   } catch {
     return Infinity;
   }
 }
 
-/** Removes the record after it was transferred to another store. @param time its time; a later record stays */
-export function clearForgotten(state: string, time: number): void {
-  if ((unwritten.get(state) ?? 0) <= time) unwritten.delete(state);
+/** Removes the note `unreported` when the shared store knows it. @param time its time; a later note stays */
+export function clearUnreported(state: string, time: number): void {
+  const path = pathOf(state, "unreported");
+  if ((unwritten.get(path) ?? 0) <= time) unwritten.delete(path);
   try {
-    if ((writtenTime(state) ?? 0) <= time) Deno.removeSync(pathIn(state));
+    if ((writtenTime(path) ?? 0) <= time) Deno.removeSync(path);
   } catch {
     // It is transferred again next time.
   }
 }
 
 /** Returns the time of the file; undefined when it does not exist, or was only prepared. */
-function writtenTime(state: string): number | undefined {
+function writtenTime(path: string): number | undefined {
   try {
-    return Deno.statSync(pathIn(state)).mtime!.getTime() || undefined;
+    return Deno.statSync(path).mtime!.getTime() || undefined;
   } catch (error) {
     if (provesMissing(error)) return undefined;
     throw error;

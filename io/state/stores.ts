@@ -7,7 +7,7 @@ import type { Ledger } from "../../lib/entry.ts";
 import type { Identity } from "../../lib/settings/identity.ts";
 import { asksLookup, lookupSocket } from "../../lib/settings/lookup.ts";
 import type { Settings } from "../../lib/settings/parse.ts";
-import { clearForgotten, isOver, lastForgotten, noteForgotten, remembersAll } from "./forgotten.ts";
+import { clearUnreported, isOver, lastForgotten, type Note, noteForgotten, remembersAll } from "./forgotten.ts";
 import { fileLedger } from "./ledger.ts";
 import { rememberSent, sentIndex } from "./sent.ts";
 import type { SharedStore } from "./shared/store.ts";
@@ -81,20 +81,20 @@ export async function rememberIn(
     await rememberKeyed(store, identity, messageId, signed, now);
     await reportForgotten(settings, store);
   } catch (error) {
-    noteForgotten(settings.state.folder, now);
+    noteForgotten(settings.state.folder, now, asksLookup(settings) ? "unreported" : "forgotten");
     throw error;
   }
 }
 
 /** Reports to the store that mail was not remembered while it was unreachable. Never throws. */
 export async function reportForgotten({ state }: Pick<StateSettings, "state">, store: SharedStore): Promise<void> {
-  const time = lastForgotten(state.folder);
+  const time = lastForgotten(state.folder, "unreported");
   if (time === undefined || time === Infinity) return;
   try {
     await store.noteForgotten(time);
-    clearForgotten(state.folder, time);
+    clearUnreported(state.folder, time);
   } catch {
-    // The record stays here and is transferred later.
+    // The note stays here, and is reported later.
   }
 }
 
@@ -112,5 +112,7 @@ export async function whyUncertain(settings: StateSettings, now: Date): Promise<
   const silent = await store?.silentHost?.();
   if (silent !== undefined) return `host ${silent.slice(0, 8)} has not reported to Redis that it remembers sent mail`;
   const last = await store?.lastForgotten();
-  return remembersAll(settings.state.folder, now) && isOver(last, now) ? undefined : FORGOTTEN;
+  const notes: Note[] = store === undefined ? ["forgotten"] : ["forgotten", "unreported"];
+  const all = notes.every((note) => remembersAll(settings.state.folder, now, note)) && isOver(last, now);
+  return all ? undefined : FORGOTTEN;
 }

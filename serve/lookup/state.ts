@@ -42,8 +42,8 @@ export async function openStore(
   });
   const store = presentIn(connection, {
     id: hostId(folder, report),
-    noteForgotten: () => noteForgotten(folder, new Date()),
-    allReported: () => lastForgotten(folder) === undefined,
+    noteForgotten: () => noteForgotten(folder, new Date(), "unreported"),
+    allReported: () => lastForgotten(folder, "unreported") === undefined,
   }, times);
   // The store must know what was not remembered before it learns that this host remembers sent mail.
   const tick = async () => {

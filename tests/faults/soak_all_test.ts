@@ -65,6 +65,9 @@ const sent = (from: string, mail: string) => ({
 Deno.test("the soak notices each kind of failure", () => {
   const own = letter(1, "news@example.org", "read-1@far.example");
   const forged = bounce(1, "news@example.org");
+  const failed = (why: string) =>
+    `id=<soak.7.@example.org> forgotten="/l: Request to countersign serve failed: ${why}"`;
+  const [unreached, full] = ["Permission denied", "The state cannot be used: No space left"].map(failed);
   const rows: [mail: Partial<Mail>, found: Partial<Found>, wanted: string[]][] = [
     [{}, {}, ["lost"]],
     [{}, { sent: [sent("news@example.org", own)] }, ["wronglySigned"]],
@@ -78,6 +81,8 @@ Deno.test("the soak notices each kind of failure", () => {
     [{ kind: "genuine" }, { spam: [forged] }, ["misfiled"]],
     [{ kind: "genuine" }, { inbox: [forged] }, []],
     [{ kind: "genuine", result: "550 No" }, {}, ["misfiled"]],
+    [{ kind: "genuine", way: "named", about: { id: 7 } as Mail, result: "550 No" }, { logs: unreached! }, []],
+    [{ kind: "genuine", way: "named", about: { id: 7 } as Mail, result: "550 No" }, { logs: full! }, ["misfiled"]],
     [{ kind: "ordinary" }, {}, ["lost"]],
     [{ kind: "request" }, {}, ["lost"]],
     [{ kind: "request" }, { held: [`X-Doorbell: {}\n${own}`] }, []],

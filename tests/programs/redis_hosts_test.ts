@@ -1,6 +1,6 @@
 /** Two hosts that share a Redis, each with its own home, `countersign serve`, shim and hook. */
 import assert from "node:assert/strict";
-import { noteForgotten } from "../../io/state/forgotten.ts";
+import { noteForgotten, remembersAll } from "../../io/state/forgotten.ts";
 import { FORGOTTEN, whyUncertain } from "../../io/state/stores.ts";
 import { parseConfig } from "../../lib/settings/parse.ts";
 import { openStore } from "../../serve/lookup/state.ts";
@@ -162,7 +162,7 @@ test("when Redis is killed, the hook defers, no challenge is answered twice, and
     assert.equal((await one.shim(["--", "jo@b.example"], mail)).code, 0);
     assert.match(one.read(`${STATE}/log`), /result=sent.*/);
     assert.match(one.logged, /forgotten=".*Redis cannot be used/);
-    assert.ok(Deno.statSync(`${one.path}/${STATE}/forgotten`).isFile);
+    assert.ok(Deno.statSync(`${one.path}/${STATE}/unreported`).isFile);
 
     await redis.start();
     await new Promise((done) => setTimeout(done, 1100)); // serve waits before it reconnects
@@ -170,7 +170,7 @@ test("when Redis is killed, the hook defers, no challenge is answered twice, and
     assert.deepEqual([other.answers(first!), other.answers(second!)], [0, 1], "the claim has survived");
     // serve transfers the record to Redis, where the other host sees it.
     await until("the report", async () => await redis.cli("EXISTS", "countersign:1:forgotten") === "1");
-    const notes = () => filesBelow(`${one.path}/${STATE}`).filter((path) => path.endsWith("/forgotten"));
+    const notes = () => filesBelow(`${one.path}/${STATE}`).filter((path) => path.endsWith("/unreported"));
     await until("the removal", () => notes().length === 0);
     assert.equal((await one.shim(["--", "jo@b.example"], mail)).code, 0);
     assert.doesNotMatch(one.logged, /forgotten=/);
@@ -294,10 +294,10 @@ test("users access the files of the site through countersign serve, and cannot r
   assert.ok(kept(site).some((path) => path.endsWith(".spent")) && kept(site).some((path) => path.includes("/sent/")));
   assert.ok(Deno.statSync(`${site.path}/${STATE}/daily/serve`).isFile, "what has expired is removed there");
   // The next message of a shim reports what it could not remember before.
-  noteForgotten(`${user.path}/${STATE}`, new Date());
+  noteForgotten(`${user.path}/${STATE}`, new Date(), "unreported");
   assert.equal((await user.shim(["--", "jo@b.example"], `From: ${PLAIN}\nTo: jo@b.example\n\nHi\n`)).code, 0);
-  const noted = (home: Home) => filesBelow(`${home.path}/${STATE}`).some((path) => path.endsWith("/forgotten"));
-  assert.deepEqual([noted(user), noted(site)], [false, true]);
+  assert.ok(!filesBelow(`${user.path}/${STATE}`).some((path) => path.endsWith("/unreported")));
+  assert.equal(remembersAll(`${site.path}/${STATE}`, new Date()), false);
   // Without the socket, nothing that needs the store is decided.
   Deno.removeSync(`${site.path}/sockets/lookup`);
   const { end, runs } = await user.deliver(challenge!);
@@ -325,10 +325,10 @@ test("serve reports mail that was not remembered to Redis once Redis is reachabl
   using host = new Host(redis);
   const { file, home } = { file: `${host.path}/.config/countersign/config.toml`, home: host.path };
   const settings = parseConfig(host.read(".config/countersign/config.toml"), { file, home });
-  noteForgotten(settings.state.folder, new Date());
+  noteForgotten(settings.state.folder, new Date(), "unreported");
   const store = await openStore(settings, () => {}, { every: 20, valid: 1000 });
   await until("the note", async () => await redis.cli("EXISTS", "countersign:1:forgotten") === "1");
-  assert.ok(!filesBelow(settings.state.folder).some((path) => path.endsWith("/forgotten")));
+  assert.ok(!filesBelow(settings.state.folder).some((path) => path.endsWith("/unreported")));
   assert.equal(await whyUncertain(settings, new Date()), FORGOTTEN);
   store!.close();
 });

@@ -119,7 +119,7 @@ export function tally(mails: readonly Mail[], found: Found): Tally {
       case "genuine":
       case "ordinary":
         if (mail.result !== "accepted") {
-          if (isForgotten(mail, found)) {
+          if (isForgotten(mail, found, UNREACHED)) {
             count(out.allowed, "refused: the door did not know yet that a shim could not reach serve");
           } else out.misfiled.push(`${name}: ${mail.result}`);
         } else if (filed.length > 0) {
@@ -166,9 +166,16 @@ function mayFile(mail: Mail, found: Found): string | undefined {
   return logged || full ? "bounce names a message that was sent while the state could not be written" : undefined;
 }
 
-/** Whether the log says that the message to which this bounce belongs was sent without being remembered. */
-function isForgotten({ way, about }: Mail, { logs }: Found): boolean {
-  return way === "named" && new RegExp(`id=<soak\\.${about?.id}\\.@[^\\n]* forgotten=`).test(logs);
+/** The reason of a shim that could not reach serve. Otherwise serve itself knows, and its door must pass the bounce. */
+const UNREACHED = '"[^\\n"]*Request to countersign serve failed: (?!The state cannot be used)';
+
+/**
+ * Whether the log says that the message to which this bounce belongs was sent without being remembered.
+ *
+ * @param why a pattern of the reason
+ */
+function isForgotten({ way, about }: Mail, { logs }: Found, why = ""): boolean {
+  return way === "named" && new RegExp(`id=<soak\\.${about?.id}\\.@[^\\n]* forgotten=${why}`).test(logs);
 }
 
 /** Why a message was delivered twice by the same Postfix, from its log. */

@@ -3,10 +3,14 @@ import assert from "node:assert/strict";
 import { askedStore, askLookup } from "../../../io/state/shared/ask.ts";
 import { fileStore } from "../../../io/state/shared/files.ts";
 import type { SharedStore } from "../../../io/state/shared/store.ts";
+import { remembersAll } from "../../../io/state/forgotten.ts";
+import { FORGOTTEN, rememberIn, useStore, whyUncertain } from "../../../io/state/stores.ts";
+import { joe, settings } from "../../challenges.ts";
 import { dayOf } from "../../../lib/date.ts";
 import { Fail, reason } from "../../../lib/fail.ts";
 import type { Answering } from "../../../serve/lookup/answers.ts";
 import { MAX_LINE_BYTES } from "../../../serve/lookup/requests.ts";
+import { TempFolder } from "../../rig.ts";
 import { A, B, storeTests, withFolder } from "../../io/state/shared/contract.ts";
 import { answers, LookupServer, request } from "./asking.ts";
 
@@ -270,6 +274,33 @@ Deno.test("a message that is sent while the server restarts is remembered, and o
     await remembered;
     assert.equal((await store.sent([A])).length, 1);
   });
+});
+
+Deno.test("what was not remembered stays noted when a later message is remembered, in serve and in a client", async (t) => {
+  for (const client of [false, true]) {
+    await t.step(client ? "a client with the state folder of serve" : "serve", async () => {
+      using temp = new TempFolder();
+      const [folder, link] = [`${temp.path}/state`, `${temp.path}/link`];
+      Deno.mkdirSync(folder);
+      Deno.symlinkSync(folder, link); // under another path this process behaves like another one
+      const store = fileStore(folder);
+      await using server = await LookupServer.start(answering(store));
+      const stateAt = (folder: string) => ({
+        ...settings(),
+        state: { ...settings().state, folder, lookup: server.path },
+      });
+      const release = useStore(stateAt(folder), store);
+      const remember = (id: string) => rememberIn(stateAt(client ? link : folder), joe, id, true, new Date());
+      Deno.writeTextFileSync(`${folder}/sent`, "not a folder");
+      await assert.rejects(remember("<1@example.net>"), { kind: "temporary" });
+      Deno.removeSync(`${folder}/sent`);
+      await remember("<2@example.net>");
+      await remember("<3@example.net>");
+      assert.equal(await whyUncertain(stateAt(folder), new Date()), FORGOTTEN);
+      release();
+      assert.equal(remembersAll(link, new Date()), false, "also after a restart");
+    });
+  }
 });
 
 Deno.test("a message to be remembered waits while the server's queue of connections is full", async () => {
