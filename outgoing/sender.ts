@@ -64,8 +64,8 @@ export function chooseSender(
 }
 
 /**
- * Signs with this scheme. One that cannot be used is replaced by the next weaker one, never by an address that would lose
- * bounces.
+ * Signs with this scheme. One that cannot be used is replaced by the next weaker one, never by an address that would
+ * lose bounces.
  *
  * @param notes gets the reasons why schemes cannot be used
  * @returns undefined when none can be used

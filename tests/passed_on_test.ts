@@ -1,4 +1,7 @@
-/** The hook recognizes the bounce of every message that the shim sent for an identity (whole programs, most of them in one process). */
+/**
+ * The hook recognizes the bounce of every message that the shim sent for an identity (whole programs, most of them in
+ * one process).
+ */
 import assert from "node:assert/strict";
 import { hookHere, shimHere } from "./admin/resident.ts";
 import { fieldOf, Home, qsbmf } from "./rig.ts";

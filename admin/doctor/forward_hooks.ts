@@ -1,7 +1,7 @@
 /**
- * Checks that hooks in ~/.forward and dot-qmail files can open the socket `lookup`. Postfix and qmail-lspawn run them as
- * the user but without the user's additional groups, so that the socket may work for doctor, and for the user's shim, but
- * not for the hook.
+ * Checks that hooks in ~/.forward and dot-qmail files can open the socket `lookup`. Postfix and qmail-lspawn run them
+ * as the user but without the user's additional groups, so that the socket may work for doctor, and for the user's
+ * shim, but not for the hook.
  */
 import { type Account, accounts, whyDenied } from "./access.ts";
 import { isFile, textFile } from "./filesystem.ts";

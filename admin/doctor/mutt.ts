@@ -80,7 +80,9 @@ export function checkMutt(context: MuttContext): Finding[] {
   return found;
 }
 
-/** Returns whether mutt makes up its address, from the login name and the name of the computer. $EMAIL is the caller's. */
+/**
+ * Returns whether mutt makes up its address, from the login name and the name of the computer. $EMAIL is the caller's.
+ */
 export function makesUpFrom(commands: readonly MuttCommand[]): boolean {
   const header = commands.some(({ words: [verb, field] }) => verb === "my_hdr" && /^from:/i.test(field ?? ""));
   return !header && !commands.flatMap(assignments).some(({ name }) => name === "from" || name === "hostname");

@@ -1,4 +1,7 @@
-/** Checks that users of a site who have settings of their own sign with keys that the site has, too. Only root can see both. */
+/**
+ * Checks that users of a site who have settings of their own sign with keys that the site has, too. Only root can see
+ * both.
+ */
 import { parseKeys, signingKey } from "../../lib/settings/keys.ts";
 import { parseConfig, type Settings } from "../../lib/settings/parse.ts";
 import { accounts } from "./access.ts";
@@ -50,7 +53,9 @@ function keysOf(home: string, address: string, srsDomain: string): string | unde
   }
 }
 
-/** Returns whether a file has a key that signs, and another file does not have it. False if one of them cannot be read. */
+/**
+ * Returns whether a file has a key that signs, and another file does not have it. False if one of them cannot be read.
+ */
 function lacks(path: string, other: string, now: Date): boolean {
   try {
     const [mine, theirs] = [path, other].map((one) => parseKeys(textFile(one)?.text ?? "", one));

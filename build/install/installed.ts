@@ -73,7 +73,9 @@ export function prefixOf(options: Arguments): string {
   return prefix.replace(/\/+$/, "");
 }
 
-/** Returns why nothing was installed or removed, with what another user than root can do if the prefix is not theirs. */
+/**
+ * Returns why nothing was installed or removed, with what another user than root can do if the prefix is not theirs.
+ */
 export function installationError(error: unknown, user: number | null = Deno.uid()): string {
   const denied = error instanceof Deno.errors.PermissionDenied && user !== 0;
   return denied ? `${reason(error)}: run it as root, or with --prefix and a folder of yours` : reason(error);

@@ -147,8 +147,8 @@ ${main}
 }
 
 /**
- * Writes main.cf with a time in the past: each program of Postfix waits until the file has not been changed for more than
- * a second, in case it is still being written.
+ * Writes main.cf with a time in the past: each program of Postfix waits until the file has not been changed for more
+ * than a second, in case it is still being written.
  */
 export function writeMain(folder: string, text: string): void {
   const path = `${folder}/main.cf`;

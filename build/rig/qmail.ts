@@ -1,7 +1,8 @@
 /**
- * A replacement for qmail-local, which Debian does not have: environment, umask, seekable standard input rewound for each
- * line, /bin/sh -c, working directory and exit statuses are those of notqmail 1.09, as measured. Unlike qmail-local it
- * creates a missing maildir, for which qmail-local defers, and knows neither mbox files, `+list` nor -owner files.
+ * A replacement for qmail-local, which Debian does not have: environment, umask, seekable standard input rewound for
+ * each line, /bin/sh -c, working directory and exit statuses are those of notqmail 1.09, as measured. Unlike
+ * qmail-local it creates a missing maildir, for which qmail-local defers, and knows neither mbox files, `+list` nor
+ * -owner files.
  */
 import type { Home, Ran } from "./home.ts";
 

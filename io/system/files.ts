@@ -181,8 +181,8 @@ export function tryRemove(path: string): void {
 }
 
 /**
- * Removes what killed programs left in a folder more than this many hours ago. What cannot be removed is left; there may
- * be no such folder, or another process is cleaning.
+ * Removes what killed programs left in a folder more than this many hours ago. What cannot be removed is left; there
+ * may be no such folder, or another process is cleaning.
  *
  * @param ours whether these programs created the file or folder
  * @returns how many were removed

@@ -15,8 +15,8 @@ export interface SignedSender {
 }
 
 /**
- * Returns the envelope sender. Where it cannot be signed any more as planned, a weaker scheme is used, or else the plain
- * address, as in a new message.
+ * Returns the envelope sender. Where it cannot be signed any more as planned, a weaker scheme is used, or else the
+ * plain address, as in a new message.
  *
  * @param strongest the strongest scheme that the account accepts now; empty for no restriction
  */

@@ -1,6 +1,6 @@
 /**
- * Keeps the architecture: the direction of imports, no cycles, and pure code
- * below io. `deno lint` runs it over every file, so no check can be forgotten.
+ * Keeps the architecture: the direction of imports, no cycles, pure code
+ * below io, and small files. `deno lint` runs it over every file, so no check can be forgotten.
  *
  * It sees `import`, `export … from`, `import("…")` and the type `import("…")`.
  * (Deno 2.9.6 visits nothing after an empty statement; `deno fmt` leaves none.)
@@ -199,6 +199,34 @@ const pure: Deno.lint.Rule = {
   },
 };
 
+/** Lines beyond which the first comment of a source file must say why. Tests are as long as their tables. */
+const MAX_LINES = 300;
+/** Columns of a comment; `deno fmt` limits code to as many. */
+const MAX_COLUMNS = 120;
+
+const size: Deno.lint.Rule = {
+  create(context) {
+    const path = below(new URL(context.filename, ROOT)) ?? "";
+    const { text } = context.sourceCode;
+    const lines = text.split("\n");
+    return {
+      Program(node) {
+        let at = 0;
+        for (const line of lines) {
+          const wide = line.length > MAX_COLUMNS && /^\s*(?:\/\/|\/?\*)/.test(line);
+          const message = `A comment is longer than ${MAX_COLUMNS} columns`;
+          if (wide) context.report({ range: [at, at + line.length], message });
+          at += line.length + 1;
+        }
+        const explained = /^\/\*\*.*?\*\//s.exec(text)?.[0].includes("longer than other") === true;
+        if (folderOf(path) !== "tests" && lines.length > MAX_LINES + 1 && !explained) {
+          context.report({ node, message: `Over ${MAX_LINES} lines: split it, or let its first comment say why` });
+        }
+      },
+    };
+  },
+};
+
 /** The plugin that deno.json names. */
-const plugin: Deno.lint.Plugin = { name: "house", rules: { direction, cycle, pure } };
+const plugin: Deno.lint.Plugin = { name: "house", rules: { direction, cycle, pure, size } };
 export default plugin;

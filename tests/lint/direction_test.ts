@@ -156,6 +156,22 @@ Deno.test("lint names the way round of a cycle", () => {
   assert.equal(found!.message, "Imports form a cycle: lib/fail.ts > lib/srs.ts > lib/fail.ts");
 });
 
+Deno.test("lint limits the columns of comments, and the lines of files whose first comment does not say why", () => {
+  const long = "const a = 1;\n".repeat(301);
+  const wide = `// ${"x".repeat(118)}`;
+  assert.deepEqual(complaints("lib/a.ts", wide), ["house/size"]);
+  assert.deepEqual(complaints("tests/a_test.ts", `/**\n * ${"x".repeat(118)}\n */`), ["house/size"]);
+  assert.deepEqual(complaints("lib/a.ts", `${wide.slice(1)};`.replace("/ ", "a = ")), []);
+  assert.deepEqual(complaints("lib/a.ts", wide.slice(0, 120)), []);
+  assert.deepEqual(complaints("lib/a.ts", long), ["house/size"]);
+  assert.deepEqual(complaints("lib/a.ts", long.slice(13)), []);
+  assert.deepEqual(complaints("lib/a.ts", `/** One table, and therefore longer than other files. */\n${long}`), []);
+  assert.deepEqual(complaints("lib/a.ts", `/** Files. */\n/** It is longer than other files. */\n${long}`), [
+    "house/size",
+  ]);
+  assert.deepEqual(complaints("tests/a_test.ts", long), []);
+});
+
 Deno.test("every folder that lint knows exists, and every folder with code is known", () => {
   const folders = [...Deno.readDirSync(ROOT)].filter((one) => one.isDirectory).map(({ name }) => name);
   const free = ["bench", "build", "contrib", "docs", "tests"];

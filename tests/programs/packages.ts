@@ -1,6 +1,6 @@
 /**
- * What the tests need from Debian, so that .ci/run installs it in one call before the tests. Otherwise tests would wait for
- * each other, because dpkg installs one package at a time.
+ * What the tests need from Debian, so that .ci/run installs it in one call before the tests. Otherwise tests would wait
+ * for each other, because dpkg installs one package at a time.
  */
 
 /** The packages of each program. */

@@ -1,16 +1,16 @@
 /**
- * A driver in place of qmail-smtpd, which Debian does not have. It starts QMAILQUEUE as qmail_open() in qmail.c of notqmail
- * 1.09 and netqmail 1.06 does, and returns the reply that qmail-smtpd gives to DATA, as compared with the real notqmail
- * 1.09. FIFOs take the place of pipes, because Deno cannot give a child a pipe on any descriptor.
+ * A driver in place of qmail-smtpd, which Debian does not have. It starts QMAILQUEUE as qmail_open() in qmail.c of
+ * notqmail 1.09 and netqmail 1.06 does, and returns the reply that qmail-smtpd gives to DATA, as compared with the real
+ * notqmail 1.09. FIFOs take the place of pipes, because Deno cannot give a child a pipe on any descriptor.
  *
- * - The message is on descriptor 0 and the envelope on 1 (qmail_open, qmail_from: the pipe of the message is closed before
- *   the envelope is written).
+ * - The message is on descriptor 0 and the envelope on 1 (qmail_open, qmail_from: the pipe of the message is closed
+ *   before the envelope is written).
  * - notqmail has a pipe on descriptor 6, and reads at most 255 bytes of it before it waits (qmail_errstr, qmail_close);
  *   they count only with status 82, and if there are more than two. netqmail has no such descriptor.
  * - The working directory is that of qmail (chdir(auto_qmail)), and there are no arguments (binqqargs).
  * - SIGPIPE is ignored, because qmail-smtpd calls sig_pipeignore().
- * - Statuses from 11 to 40 and 115 are permanent, all others temporary; a signal is temporary (qmail_close). 0 counts only
- *   if all of the message and the envelope could be written.
+ * - Statuses from 11 to 40 and 115 are permanent, all others temporary; a signal is temporary (qmail_close). 0 counts
+ *   only if all of the message and the envelope could be written.
  */
 import { decodeLatin1 } from "../../lib/bytes.ts";
 import type { Home } from "../rig.ts";
@@ -130,8 +130,8 @@ function resultOf(code: number, text: string, complete: boolean): string {
 }
 
 /**
- * Writes a program in place of qmail-queue(8), which stores what it gets below queue/: it exits 54 if there is no complete
- * envelope, and then keeps nothing. A message is queued by a rename, as in qmail.
+ * Writes a program in place of qmail-queue(8), which stores what it gets below queue/: it exits 54 if there is no
+ * complete envelope, and then keeps nothing. A message is queued by a rename, as in qmail.
  */
 export function queueStub(home: Home): string {
   Deno.mkdirSync(`${home.path}/queue`, { recursive: true });

@@ -110,7 +110,9 @@ export class Failures {
     return new SmtpRejected(kind, "RCPT", message, { recipients, fix: this.#plainInstead(about) });
   }
 
-  /** Returns the fix if a server has rejected the signed sender, as providers do that accept only the user's address. */
+  /**
+   * Returns the fix if a server has rejected the signed sender, as providers do that accept only the user's address.
+   */
   #plainInstead(replies: readonly Reply[]): string | undefined {
     return SIGNED.test(this.sender) && replies.some((one) => kindOf("MAIL", one) === "refused")
       ? 'set sender = "plain" if this server accepts only your own address'
