@@ -1,7 +1,7 @@
 /** Debian's vacation gets a challenge: it confirms nothing, and the two do not answer each other forever. */
 import assert from "node:assert/strict";
 import { decodeLatin1, encodeLatin1 } from "../../lib/bytes.ts";
-import type { Home } from "../rig.ts";
+import { type Home, isFile } from "../rig.ts";
 import { ANN, heldCount, replyTo, request, ring, runs, serviceHome, SVC } from "../doorbell/home.ts";
 import { need } from "./need.ts";
 
@@ -15,11 +15,7 @@ function onHoliday(home: Home): void {
   const program = decodeLatin1(Deno.readFileSync("/usr/bin/vacation"));
   assert.equal(program.split(REAL).length, 2);
   home.write("bin/vacation", encodeLatin1(program.replace(REAL, FAKE)), 0o755);
-  home.write(
-    FAKE,
-    '#!/bin/sh\n{ printf "%s\\n" "$*"; cat; } >sent.new && mv sent.new "$(mktemp sent.XXXXXXXXXX)"\n',
-    0o755,
-  );
+  home.write(FAKE, '#!/bin/sh\n{ printf "%s\\n" "$*"; cat; } >sent.new && mv sent.new sent\n', 0o755);
   home.write(".vacation.msg", "From: Ann <ann@friend.example>\nSubject: I am on vacation\n\nUntil July.\n");
 }
 
@@ -37,13 +33,12 @@ async function vacation(home: Home, options: string[], mail: string) {
   if (await noted(home, files, user) === before) return undefined;
   // It does not wait for sendmail.
   for (let tries = 0; tries < 1000; tries++) {
-    const name = [...Deno.readDirSync(home.path)].map((one) => one.name).find((one) => /^sent\.\d+$/.test(one));
-    if (name === undefined) {
+    if (!isFile(`${home.path}/sent`)) {
       await new Promise((done) => setTimeout(done, 10));
       continue;
     }
-    const [first, ...rest] = home.read(name).split("\n");
-    Deno.removeSync(`${home.path}/${name}`);
+    const [first, ...rest] = home.read("sent").split("\n");
+    Deno.removeSync(`${home.path}/sent`);
     const [, sender, to] = /^-f (\S+) -- (\S+)$/.exec(first!)!;
     return { sender: sender === "<>" ? "" : ANN, to: to!, mail: rest.join("\n") };
   }
