@@ -124,7 +124,8 @@ tlsmgr unix - - n 1000? 1 tlsmgr
       const mail = await arrived(sink);
       assert.deepEqual([mail.from, mail.to], ["greg@example.org", [ANN.address]]);
       assert.deepEqual(parametersOf(mail.fromParameters), ["BODY=8BITMIME", "ENVID=id+2B42", "RET=HDRS"]);
-      assert.deepEqual(parametersOf(mail.toParameters[0]!), ["NOTIFY=FAILURE,DELAY"]);
+      const added = "ORCPT=rfc822;ann@mx.example.net"; // by Postfix
+      assert.deepEqual(parametersOf(mail.toParameters[0]!), ["NOTIFY=FAILURE,DELAY", added]);
     });
     await t.step(`${what}: addresses in UTF-8`, async () => {
       await send(server, { sender: "josé@example.org", recipients: [{ address: "ann@bücher.example" }] });
