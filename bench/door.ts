@@ -22,9 +22,11 @@ import type { Measured } from "./measure.ts";
 import type { Table } from "./report.ts";
 
 const CONNECTIONS = 8;
-/** Milliseconds of one turn; a run of 40 repetitions has three turns. */
-const TURN_MS = 2000;
-const TURNS = Math.max(1, Math.round(TIMES / 13));
+/** Milliseconds of a turn, short because the speed of a virtual machine changes from second to second. */
+const TURN_MS = 400;
+const TURNS = Math.ceil(TIMES / 2);
+/** Turns before those that count. V8 needs some ten seconds of load to optimize the code of the engine. */
+const WARM_UP_TURNS = 10;
 const IDLE_CONNECTIONS = 2000;
 
 /** Sessions with mail from a person, which the door does not read. */
@@ -80,15 +82,15 @@ export async function door(home: BenchHome): Promise<Table[]> {
   ];
 }
 
-/** Runs all setups in turns, after one that is not counted, so that disturbances affect all alike. */
+/** Runs all setups in turns, so that disturbances affect all alike. */
 async function takeTurns(
   setups: readonly Setup[],
   run: (path: string, scripts: Scripts) => Promise<Sessions>,
 ): Promise<void> {
-  for (let turn = 0; turn <= TURNS; turn++) {
+  for (let turn = -WARM_UP_TURNS; turn < TURNS; turn++) {
     for (const { path, scripts, runs } of setups) {
       const result = await run(path, scripts);
-      if (turn > 0) runs.push(result);
+      if (turn >= 0) runs.push(result);
     }
   }
 }

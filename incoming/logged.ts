@@ -4,7 +4,7 @@
 import { parseAddressList } from "../lib/address.ts";
 import { type Header, value } from "../lib/message.ts";
 import { isProbeMessageId, PROBE } from "../lib/probe.ts";
-import { returnedId } from "./checks/returned_header.ts";
+import { returnedIds } from "./checks/returned_header.ts";
 import type { Delivery } from "./delivery.ts";
 import { isBounceSender, type Verdict } from "./verdict.ts";
 
@@ -16,7 +16,7 @@ const PROVED = ["genuine", "late"];
 /** Returns the fields of the log line. Without a verdict the message could not be judged. */
 export function loggedBounce(delivery: Delivery, verdict: Verdict | undefined): Record<string, string | undefined> {
   const bounce = isBounceSender(delivery.sender);
-  const original = verdict?.original ?? (bounce ? returnedId(delivery) : undefined);
+  const original = verdict?.original ?? (bounce ? returnedIds(delivery)[0] : undefined);
   const domain = bounce ? authorDomain(delivery.header) : undefined;
   const probe = original !== undefined && isProbeMessageId(original) && PROVED.includes(verdict?.result ?? "");
   return {

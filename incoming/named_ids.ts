@@ -49,9 +49,10 @@ function idsIn(header: Header, name: string): string[] {
 
 /**
  * The address in the first line of a paragraph about a recipient, as qmail (QSBMF, "recipient paragraph") and Postfix
- * write it. Looking it up would double the work for most bounces.
+ * write it, and the first one in an address field of a returned header. Looking them up would take several times as
+ * long for most bounces.
  */
-const FAILED_RECIPIENT = /^<([^<>\s]+)>:/gm;
+const ADDRESS = /^(?:<([^<>\s]+)>:|(?:Return-Path|From|To|Cc|Sender|Reply-To):[^\n]*?<([^<>\s]+)>)/gim;
 
 /** The Message-IDs in running text, such as `message <1@example.org>` and `Message ID 1@example.org`. */
 function idsInText(text: string): string[] {
@@ -59,7 +60,7 @@ function idsInText(text: string): string[] {
     /\bmessage[- ]?id(?:entifier)?\b[^\w<\n]{0,16}(?:(?:is|was)\b)?[\s:"'(]{0,16}([^\s<>"'()]{1,250}@[^\s<>"'()]{1,250})/gi,
   );
   const bracketed = text.matchAll(/<([^<>\s@]{1,250}@[^<>\s]{1,250})>/g);
-  const recipients = new Set(Array.from(text.matchAll(FAILED_RECIPIENT), ([, address]) => address));
-  const others = [...bracketed].filter(([, id]) => !recipients.has(id));
+  const addresses = new Set(Array.from(text.matchAll(ADDRESS), ([, recipient, other]) => recipient ?? other));
+  const others = [...bracketed].filter(([, id]) => !addresses.has(id));
   return [...named, ...others].map(([, id]) => id!.replace(/[.,;]$/, ""));
 }

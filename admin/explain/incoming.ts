@@ -14,7 +14,7 @@ import { whatFollows } from "../../hooks/dotqmail.ts";
 import { isBounceSender, type JudgeContext, type Step, type Verdict } from "../../incoming/verdict.ts";
 import { decide, type DecideContext, storesFor } from "../../io/state/lookups.ts";
 import { arrivalOf, decideRecorded, recordedEnvelope } from "../recorded.ts";
-import { returnedId, returnedTags } from "../../incoming/checks/returned_header.ts";
+import { returnedIds, returnedTags } from "../../incoming/checks/returned_header.ts";
 import { bounceEvidence } from "../../incoming/bounce.ts";
 import { assumedEnvelope, withoutBlankLines } from "./envelope.ts";
 
@@ -92,7 +92,7 @@ export async function explainIncoming(
     outcome: sweep ? outcomeOfSweep(verdict, settings) : await outcomeOf(caller, verdict, settings),
     steps,
     tags,
-    returnedId: tags[0]?.messageId ?? returnedId(delivery),
+    returnedId: tags[0]?.messageId ?? returnedIds(delivery)[0],
     proof: addressed !== undefined && hasProof(addressed, delivery.header, now),
     notes: [...notes, ...assumed],
   };

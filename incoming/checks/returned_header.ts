@@ -112,12 +112,8 @@ const MAX_RETURNED_IDS = 32;
  * Returns the Message-IDs in the returned text in the form of `bareMessageId()`, those of Message-ID fields first. They
  * tell which message it is about, but do not prove anything.
  */
-export function returnedIds({ prefix, bodyStart, tail }: Pick<Delivery, "prefix" | "bodyStart" | "tail">): string[] {
-  return findMessageIds(prefix, bodyStart, tail).take(MAX_RETURNED_IDS).toArray();
-}
+export const returnedIds = memoize(({ prefix, bodyStart, tail }: Returned): string[] =>
+  findMessageIds(prefix, bodyStart, tail).take(MAX_RETURNED_IDS).toArray()
+);
 
-/** Returns the first Message-ID in the returned text. */
-export function returnedId(delivery: Pick<Delivery, "prefix" | "bodyStart" | "tail">): string | undefined {
-  const [first] = findMessageIds(delivery.prefix, delivery.bodyStart, delivery.tail).take(1);
-  return first;
-}
+type Returned = Pick<Delivery, "prefix" | "bodyStart" | "tail">;

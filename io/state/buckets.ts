@@ -11,6 +11,8 @@ interface Kept {
   readonly bytes: Bytes;
   readonly ino: number | null;
   readonly modified: number | undefined;
+  /** When the file was last examined, in milliseconds since the program started. */
+  examined: number;
 }
 
 /** Bytes that contents may take together, and what each of them takes besides its length. */
@@ -28,15 +30,25 @@ export class Buckets {
     this.#limit = limit;
   }
 
-  /** Returns the records of a bucket, none if it does not exist. @throws {Fail} `temporary` when it cannot be read */
-  read(path: string): Bytes {
+  /**
+   * Returns the records of a bucket, none if it does not exist.
+   *
+   * @param age milliseconds for which the file need not be examined again
+   * @throws {Fail} `temporary` when it cannot be read
+   */
+  read(path: string, age = 0): Bytes {
     try {
+      const [known, examined] = [this.#kept.get(path), performance.now()];
+      if (known !== undefined && examined - known.examined < age) return known.bytes;
       const { ino, size, mtime } = Deno.statSync(path);
-      const [known, modified] = [this.#kept.get(path), mtime?.getTime()];
-      if (known?.bytes.length === size && known.ino === ino && known.modified === modified) return known.bytes;
+      const modified = mtime?.getTime();
+      if (known?.bytes.length === size && known.ino === ino && known.modified === modified) {
+        known.examined = examined;
+        return known.bytes;
+      }
       const bytes = Deno.readFileSync(path);
       // A record may have been added since the file was examined.
-      if (bytes.length === size) this.#keep(path, { bytes, ino, modified });
+      if (bytes.length === size) this.#keep(path, { bytes, ino, modified, examined });
       return bytes;
     } catch (error) {
       if (error instanceof Deno.errors.NotFound) return new Uint8Array();

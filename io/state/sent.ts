@@ -100,11 +100,21 @@ const buckets = new Buckets();
 
 /** Returns the records with these hashes in the index in this folder, perhaps with expired ones. */
 export function* recordsOf(folder: string, hashes: Iterable<Bytes>, now: Date): Generator<SentMessage> {
-  const periods = periodsIn(folder, dayOf(now));
+  const today = dayOf(now);
+  const periods = periodsIn(folder, today);
   for (const hash of hashes) {
-    for (const period of periods) yield* matches(buckets.read(bucketPath(folder, period, hash)), hash, period);
+    for (const period of periods) {
+      const age = period < periodOf(today - 1) ? PAST_MS : 0;
+      yield* matches(buckets.read(bucketPath(folder, period, hash), age), hash, period);
+    }
   }
 }
+
+/**
+ * Milliseconds for which a bucket of a past period is not examined again. A day after its end, only an import, or a
+ * machine whose clock is more than a day behind, adds to it.
+ */
+const PAST_MS = 60_000;
 
 /** The periods in a folder, and when they were listed, in milliseconds since the program started. */
 interface Listing {
@@ -179,7 +189,9 @@ function hashOf(secret: Uint8Array, messageId: string): Bytes {
 function* matches(records: Bytes, hash: Uint8Array, period: number): Generator<SentMessage> {
   const view = new DataView(records.buffer);
   const last = records.length - RECORD_BYTES;
-  for (let at = -1; (at = records.indexOf(hash[0]!, at + 1)) >= 0 && at <= last;) {
+  // All hashes of a file begin with the same 12 bits, so the third byte is searched for.
+  for (let found = 1; (found = records.indexOf(hash[2]!, found + 1)) >= 0 && found - 2 <= last;) {
+    const at = found - 2;
     const stamp = view.getUint32(at + HASH_BYTES);
     if (periodOf(stamp >>> 1) === period && hash.every((byte, nth) => records[at + nth] === byte)) {
       yield { day: stamp >>> 1, signed: (stamp & 1) === 1 };

@@ -14,8 +14,8 @@ export function log({ state }: Pick<Settings, "state">, event: Event): void {
 const waiting = new Map<string, { lines: string; readonly written: Promise<void> }>();
 
 /**
- * Appends a line to the log of a daemon. Lines of one turn of the event loop are written together, because opening the
- * file takes much longer than writing a line.
+ * Appends a line to the log of a daemon. Lines of one turn of the event loop are written together, and the file is kept
+ * open while it is the same, because opening it takes much longer than writing a line.
  *
  * @returns a promise that is fulfilled when the line has been written, so that it can precede the reply that it is
  *   about
@@ -32,27 +32,45 @@ const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(reso
 function flush(folder: string): void {
   const { lines } = waiting.get(folder)!;
   waiting.delete(folder);
-  append(folder, lines);
+  append(folder, lines, true);
 }
 
-/** The log files as this process left them, by state folder. One that has changed since may end in a truncated line. */
-const left = new Map<string, { readonly ino: number | null; readonly size: number }>();
+/** A log file as this process left it. One that has changed since may end in a truncated line. */
+interface Left {
+  readonly dev: number;
+  readonly ino: number | null;
+  readonly size: number;
+  readonly file: Deno.FsFile;
+}
 
-function append(folder: string, lines: string): void {
+/** The log files of a daemon, by state folder. */
+const left = new Map<string, Left>();
+
+function append(folder: string, lines: string, keep = false): void {
+  const known = left.get(folder);
+  left.delete(folder);
+  let file = known?.file;
   try {
     const path = `${folder}/log`;
     const info = lstatIfPresent(path);
     if (info?.isFile === false) return; // a pipe without a reader would block
-    using file = openLog(folder, path);
-    const known = left.get(folder);
-    const whole = info !== undefined && info.size === known?.size && info.ino === known.ino;
+    const same = info !== undefined && info.dev === known?.dev && info.ino === known.ino;
+    if (!same) {
+      file?.close();
+      file = undefined;
+    }
+    file ??= openLog(folder, path);
+    const whole = same && info.size === known.size;
     // A full disk truncated the last line: end it here, so that it is recognizable.
     const bytes = utf8((whole || endsWithNewline(file) ? "" : "…\n") + lines);
-    left.delete(folder);
     writeAll(file, bytes);
-    if (info !== undefined) left.set(folder, { ino: info.ino, size: info.size + bytes.length });
+    if (keep && info !== undefined) {
+      left.set(folder, { dev: info.dev, ino: info.ino, size: info.size + bytes.length, file });
+    }
   } catch {
     // Mail has priority over the log.
+  } finally {
+    if (!left.has(folder)) file?.close();
   }
 }
 

@@ -3,7 +3,7 @@ import type { Delivery } from "../../incoming/delivery.ts";
 import type { Action, Result } from "../../incoming/verdict.ts";
 import type { DecideContext } from "../../io/state/lookups.ts";
 import { decide } from "../../io/state/lookups.ts";
-import { returnedId } from "../../incoming/checks/returned_header.ts";
+import { returnedIds } from "../../incoming/checks/returned_header.ts";
 import { parseConfig } from "../../lib/settings/parse.ts";
 import { Fail } from "../../lib/fail.ts";
 import { hmac } from "../../lib/hmac.ts";
@@ -509,9 +509,9 @@ Deno.test("the step of the returned header reports what was found", { permission
   }
 });
 
-Deno.test("returnedId finds the first Message-ID in the body", { permissions: "none" }, () => {
+Deno.test("returnedIds finds a Message-ID in the body", { permissions: "none" }, () => {
   const good = (body: string, expected: string | undefined) =>
-    assert.equal(returnedId(delivery(null, "greg@example.org", `Message-ID: <0@x>\n\n${body}`)), expected, body);
+    assert.equal(returnedIds(delivery(null, "greg@example.org", `Message-ID: <0@x>\n\n${body}`))[0], expected, body);
   for (const front of ["", "> ", "| ", " ".repeat(16), "text\n"]) {
     for (const name of ["Message-ID", "message-id"]) {
       for (const space of ["", " ", "\n "]) good(`${front}${name}:${space}<1@example.org>\n`, "1@example.org");

@@ -10,7 +10,7 @@ const many = (prefix: string, count: number) =>
   Array.from({ length: count }, (_, nth) => `${prefix}${nth + 1}@b.example`);
 const bracketed = (ids: readonly string[]) => ids.map((id) => `<${id}>`).join(" ");
 
-Deno.test("The recipients that a bounce names are not looked up as Message-IDs, unless the text calls them so", () => {
+Deno.test("The recipients and address fields of a bounce are not looked up as Message-IDs, unless the text calls them so", () => {
   const qmail = "<ann@b.example>:\nSorry, no mailbox here by that name.\n";
   const postfix = "<ann@b.example>: host mx said: 550 5.1.1\n    <ann@b.example>: Recipient address rejected\n";
   const long = `${"a".repeat(250)}@${"b".repeat(250)}`;
@@ -24,6 +24,13 @@ Deno.test("The recipients that a bounce names are not looked up as Message-IDs, 
     [`<p1@example.net>:\nrefused, Message-ID: p1@example.net\n`, ["p1@example.net"]],
     [`<p1@example.net>,<ann@b.example>:\n`, ["p1@example.net", "ann@b.example"]],
     [`<ann\nlee@b.example>:\n<lee@b.example>\n`, ["lee@b.example"]],
+    ["Return-Path: <ann@b.example>\nFrom: Ann <ann@b.example>\nto:<bob@c.example>\nCC: x <y@z.example>\n", []],
+    ["Reply-To: a <b@c.example> or <p1@example.net>\nSender:\n <d@e.example>\n", ["p1@example.net", "d@e.example"]],
+    ["From: Ann <ann@b.example>\nReferences: <p1@example.net>\n", ["p1@example.net"]],
+    [
+      "Reply to: <p1@example.net>\nFrom <p2@example.net>\n> From: <p3@example.net>\n",
+      [1, 2, 3].map((nth) => `p${nth}@example.net`),
+    ],
   ];
   for (const [text, ids] of rows) assert.deepEqual(inText(text), ids, text);
 });

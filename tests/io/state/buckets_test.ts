@@ -47,6 +47,22 @@ for (const [what, change, after] of CHANGES) {
   });
 }
 
+Deno.test("A bucket is not examined again for the given time", async () => {
+  using folder = new TempFolder();
+  const [path, buckets] = [`${folder.path}/0a1`, new Buckets()];
+  const length = (age?: number) => buckets.read(path, age).length;
+  assert.equal(length(60_000), 0, "it does not exist yet");
+  Deno.writeFileSync(path, Uint8Array.of(1));
+  assert.equal(length(60_000), 1);
+  Deno.writeFileSync(path, Uint8Array.of(2), { append: true });
+  assert.equal(length(60_000), 1);
+  assert.equal(length(), 2);
+  Deno.writeFileSync(path, Uint8Array.of(3), { append: true });
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  assert.equal(length(10), 3, "the time is over");
+  assert.equal(length(10_000), 3);
+});
+
 Deno.test("The contents that are kept take a limited amount of memory", () => {
   using folder = new TempFolder();
   const paths = ["a", "b", "c"].map((name) => `${folder.path}/${name}`);

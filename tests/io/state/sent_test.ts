@@ -1,7 +1,15 @@
 import assert from "node:assert/strict";
 import { dayOf } from "../../../lib/date.ts";
 import { purposeMac } from "../../../lib/hmac.ts";
-import { expireSent, latestSent, prepareSent, recordSent, rememberSent, sentIndex } from "../../../io/state/sent.ts";
+import {
+  expireSent,
+  latestSent,
+  prepareSent,
+  recordSent,
+  recordsOf,
+  rememberSent,
+  sentIndex,
+} from "../../../io/state/sent.ts";
 import { chair, day, joe, now } from "../../challenges.ts";
 import { filesBelow, modeOf, ROOT, TempFolder } from "../../rig.ts";
 
@@ -334,5 +342,22 @@ Deno.test("Several processes append at the same time without losing or damaging 
     for (let nth = 0; nth < each; nth++) {
       assert.equal(find(joe, [`${process}.${nth}@example.net`])?.day, dayOf(now), `${process}.${nth}`);
     }
+  }
+});
+
+Deno.test("A record of the previous period is found at once until a day after its end; a clock may be late", () => {
+  /** Two hashes of one bucket. */
+  const [known, later] = [1, 2].map((last) => new Uint8Array(16).fill(0xab, 0, 2).fill(last, 2));
+  const find = (sent: string, hash: typeof known, today: number) =>
+    [...recordsOf(sent, [hash!], new Date(today * 86_400_000))].map(({ day }) => day).sort();
+  const first = 700 * DAYS; // the first day of a period
+  for (const [today, found] of [[first, [first - 1]], [first + 1, []]] as const) {
+    using folder = new Folder();
+    for (const day of [first - 1, today]) recordSent(folder.sent, known!, { day, signed: true });
+    assert.deepEqual(find(folder.sent, known, today), [first - 1, today]);
+    recordSent(folder.sent, later!, { day: first - 1, signed: true });
+    assert.deepEqual(find(folder.sent, later, today), found);
+    recordSent(folder.sent, later!, { day: today, signed: true });
+    assert.deepEqual(find(folder.sent, later, today), [...found, today], "in the current period always");
   }
 });

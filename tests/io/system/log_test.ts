@@ -130,6 +130,45 @@ Deno.test("lines that are logged in one turn are appended with one write, and wr
   }
 });
 
+/** [what happens to the log of a daemon between two lines, the log afterwards, how often it is opened] */
+const kept: [string, (path: string) => void, string[], number][] = [
+  ["nothing", () => {}, ["1", "2", "3"], 2],
+  ["it is rotated", (path) => Deno.renameSync(path, `${path}.1`), ["2", "3"], 3],
+  ["it is removed", (path) => Deno.removeSync(path), ["2", "3"], 3],
+  [
+    "it is replaced",
+    (path) => {
+      Deno.copyFileSync(path, `${path}.new`);
+      Deno.renameSync(`${path}.new`, path);
+    },
+    ["1", "2", "3"],
+    2,
+  ],
+  ["it is truncated", (path) => Deno.truncateSync(path, 0), ["2", "3"], 2],
+];
+for (const [what, change, lines, opened] of kept) {
+  Deno.test(`a daemon keeps its log open while it is the same: ${what}`, async () => {
+    using folder = new TempFolder();
+    const one = { ...settings(), state: { ...settings().state, folder: folder.path } };
+    const { openSync } = Deno;
+    let count = 0;
+    Deno.openSync = (path, options) => {
+      count++;
+      return openSync(path, options);
+    };
+    try {
+      await logTogether(one, { nth: 1 });
+      change(`${folder.path}/log`);
+      for (const nth of [2, 3]) await logTogether(one, { nth });
+    } finally {
+      Deno.openSync = openSync;
+    }
+    const text = Deno.readTextFileSync(`${folder.path}/log`);
+    assert.deepEqual(Array.from(text.matchAll(/nth=(\d)/g), ([, nth]) => nth), lines);
+    assert.equal(count, opened);
+  });
+}
+
 Deno.test("a log that cannot be written does not stop mail", async () => {
   using folder = new TempFolder();
   Deno.writeTextFileSync(`${folder.path}/file`, "");
