@@ -1,5 +1,6 @@
 /** Forwarding with SRS in place of postsrsd: two real Postfix, with contrib/postfix/forwarding. */
 import assert from "node:assert/strict";
+import { Page } from "../page.ts";
 import { fieldOf, qsbmf, SECRET } from "../rig.ts";
 import { Sink } from "../smtp_sink.ts";
 import { srsForward } from "../../mod.ts";
@@ -90,6 +91,18 @@ test("a message is forwarded to a second Postfix, and its bounce comes back to t
     assert.equal(from(bounce, "jo@sender.example"), "");
     assert.match(fieldOf(bounce.mail, "From"), /MAILER-DAEMON@mx\.other\.example/);
     assert.match(far.log, /from=<SRS0=[\w-]{8}=..=sender\.example=jo@forward\.example\.org>/);
+  });
+
+  await t.step("docs/forwarding.md: what the maps return", async () => {
+    const page = new Page("docs/forwarding.md");
+    const [, there, back] = replaced(page.block(/postmap -q/), "/var/spool/postfix/countersign", near.sockets)
+      .split("\n");
+    const env = { MAIL_CONFIG: near.postfix.config, PATH: "/usr/sbin:/usr/bin:/bin" };
+    const shown = await near.home.run(["/bin/sh", "-ec", `${there}\n${back}`], "", env);
+    assert.equal(shown.code, 0, shown.stderr);
+    const [first = "", second = ""] = shown.stdout.split("\n");
+    assert.match(first, page.reply("The second command prints an address such as"));
+    assert.equal(second, page.code(`${page.code("The second command prints an address such as")}\`, the third`));
   });
 
   await t.step("senders of many forms, there and back", async () => {

@@ -1,6 +1,7 @@
 /** A real Postfix without a milter, with contrib/postfix/policy: what is rejected, and what reaches the hook. */
 import assert from "node:assert/strict";
 import { prvsSign, srsForward } from "../../mod.ts";
+import { Page } from "../page.ts";
 import { fieldOf, qsbmf, SECRET } from "../rig.ts";
 import { Sink } from "../smtp_sink.ts";
 import { needPostfix, smtp, until } from "./postfix.ts";
@@ -56,6 +57,20 @@ test("a Postfix without a milter rejects forged and moved addresses at RCPT", as
       assert.equal(await smtp(port, sender, wrong, LETTER), refused(wrong, "550 5.1.1", "No such address"));
     }
     assert.match(host.log, / direction=in at=policy sender=<> result=forged check=signed-recipient outcome=refused /);
+  });
+
+  await t.step("docs/postfix-policy.md: the reply to a wrong address, and what the map returns", async () => {
+    const page = new Page("docs/postfix-policy.md");
+    using client = await Client.open(port);
+    const replies = [];
+    for (const line of page.session()) replies.push(await client.say(line));
+    assert.match(replies[2]!, page.reply("The reply to RCPT is"));
+    const [, , query] = page.block(/postmap -q/).split("\n");
+    const line = replaced(query!, "/var/spool/postfix/countersign", host.sockets)
+      .replace(/"\$\(.*?\)"/, `'${srs(GREG)}'`);
+    const shown = await host.home.run(["/bin/sh", "-c", line], "", { MAIL_CONFIG: host.postfix.config });
+    assert.equal(shown.stdout, `${plain}\n`, shown.stderr);
+    assert.equal(page.code("The third command prints"), "greg@example.org");
   });
 
   await t.step("a bounce to a valid signed address reaches the mailbox, and the hook finds it genuine", async () => {
