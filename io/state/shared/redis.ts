@@ -212,7 +212,9 @@ export class RedisStore implements SharedStore {
   #create(): Client {
     const address = parseRedis(this.#url);
     const common = { reconnectStrategy: false, connectTimeout: this.limits.connect } as const;
-    const options = { disableOfflineQueue: true, disableClientInfo: true } as const;
+    // Notices of Redis Enterprise would make the client resolve the name itself, which the sandbox does not permit.
+    const quiet = { disableClientInfo: true, maintNotifications: "disabled" } as const;
+    const options = { disableOfflineQueue: true, ...quiet } as const;
     const { password, ca } = this.#login;
     const login = password === undefined ? {} : { password };
     if ("path" in address) {

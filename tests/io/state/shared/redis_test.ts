@@ -198,6 +198,19 @@ test("Redis: TLS with a private CA, and rejection of a certificate that it did n
   await store.rememberSent(A, { day: today, signed: true });
   assert.equal((await store.sent([A])).length, 1);
   store.close();
+  // The sandbox of serve permits this host and port, and no other name lookup.
+  const script = `${authority.folder}/check.ts`;
+  Deno.writeTextFileSync(
+    script,
+    `import { RedisStore } from ${JSON.stringify(`${ROOT}/io/state/shared/redis.ts`)};
+const store = new RedisStore("rediss://localhost:${port}", { ca: Deno.readTextFileSync("${authority.ca}") });
+await store.check();
+store.close();\n`,
+  );
+  const only = ["--no-prompt", "--allow-read", "--allow-env", "--allow-sys=uid", `--allow-net=localhost:${port}`];
+  const args = ["run", "-q", "--frozen", "--config", `${ROOT}/deno.json`, ...only, script];
+  const { code, stderr } = await new Deno.Command(Deno.execPath(), { args }).output();
+  assert.equal(code, 0, new TextDecoder().decode(stderr));
   const other = new RedisStore(`rediss://localhost:${port}`, {}, LIMITS);
   await assert.rejects(other.check(), { kind: "temporary", message: /certificate|issuer|self.signed/i });
 });
