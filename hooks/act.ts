@@ -12,7 +12,8 @@ import { field, type Header, named, printHead, without } from "../lib/message.ts
 import { makeProof, PROOF_FIELD } from "../incoming/proof.ts";
 import { cleanEnvironment, envBytes } from "../io/system/environment.ts";
 import { failureReason } from "../io/transport/rejected.ts";
-import { isPermanent, send, spoolIn } from "../io/transport/send.ts";
+import { isPermanent } from "../io/transport/outcome.ts";
+import { send, spoolIn } from "../io/transport/send.ts";
 import { inject } from "../io/transport/inject.ts";
 import { deliverToMaildir, makeFolders } from "../io/transport/maildir.ts";
 import { deliverToMbox } from "../io/transport/mbox.ts";

@@ -9,7 +9,7 @@ import { type CheckSender, receivedBefore, senderRefusal } from "../outgoing/log
 import { submitMessage } from "../io/outgoing/submit.ts";
 import type { Input } from "../io/system/input.ts";
 import { log } from "../io/system/log.ts";
-import { outcomeOf } from "../io/transport/outcome.ts";
+import { isPermanent } from "../io/transport/outcome.ts";
 import { DataRejected } from "./content_source.ts";
 
 /** For whom a message is sent. */
@@ -73,10 +73,9 @@ export function refusalOf(error: unknown, report: (what: string) => void): strin
     report(`The message was rejected: ${error.message}`);
     return `${error.code} ${error.message}`;
   }
-  const permanent = outcomeOf(error) === "permanent";
   report(errorText(error));
   // Errors of this machine are for the administrator, not for the client.
-  if (permanent) return `554 5.6.0 ${oneLine(reason(error))}`;
+  if (isPermanent(error)) return `554 5.6.0 ${oneLine(reason(error))}`;
   if (error instanceof Fail && error.kind === "usage") return `554 5.6.0 ${oneLine(error.message)}`;
   return "451 4.3.0 The message cannot be sent now, try again later";
 }

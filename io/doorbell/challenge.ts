@@ -9,8 +9,9 @@ import { composeChallenge, languagesOf } from "../../incoming/doorbell/challenge
 import { makeCookie } from "../../incoming/doorbell/cookie.ts";
 import { accountOf } from "../../outgoing/account.ts";
 import type { DoorbellFiles, DueChallenge } from "../state/doorbell/files.ts";
+import { isPermanent } from "../transport/outcome.ts";
 import { Unfinished } from "../transport/rejected.ts";
-import { isPermanent, send } from "../transport/send.ts";
+import { send } from "../transport/send.ts";
 import { termsFor } from "./terms.ts";
 
 /** Maximum number of challenges that one message sends, so that it does not wait for a backlog. */

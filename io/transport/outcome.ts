@@ -44,7 +44,11 @@ export function forAll({ recipients }: Envelope, outcome: Outcome, reply: string
   return recipients.map((address) => ({ address, outcome, reply }));
 }
 
-/** Statuses that are permanent (sysexits.h, qmail), and those that are errors in the settings of the program. */
+/**
+ * Statuses that are permanent (EX_DATAERR, EX_NOUSER, EX_NOHOST and EX_UNAVAILABLE of sysexits.h, and qmail's), and
+ * those that are errors in the settings of the program. Where a program also uses one of them for temporary errors, its
+ * preset says so.
+ */
 const [PERMANENT, LOCAL] = [[65, 67, 68, 69, 100], [64, 78]];
 
 /** Returns what an error means for the message; undefined if it does not concern the message. */
@@ -57,3 +61,6 @@ export function outcomeOf(error: unknown): Outcome | undefined {
   if (error.kind === "refused" || error.kind === "data") return "permanent";
   return error.kind === "temporary" ? "temporary" : undefined;
 }
+
+/** Returns whether a retry would certainly fail, too: for the outbox, the hooks and `submitd` alike. */
+export const isPermanent = (error: unknown): boolean => outcomeOf(error) === "permanent";

@@ -18,12 +18,6 @@ import { Rejected } from "./rejected.ts";
 /** Set in the environment of every injector. A shim that finds it was called by another shim. */
 export const LOOP_MARK = "COUNTERSIGN_INJECTING";
 
-/** Returns whether a retry would certainly fail, too. Status 65 is EX_DATAERR in sysexits.h. */
-export function isPermanent(error: unknown): boolean {
-  if (error instanceof Rejected && error.code === 65) return true;
-  return error instanceof Fail && (error.kind === "refused" || error.kind === "data");
-}
-
 /** Who received a message, and what they answered. */
 export interface Sent extends Answered {
   /** The program, server or file. */

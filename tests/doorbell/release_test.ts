@@ -105,6 +105,20 @@ Deno.test("a hook that is killed while it sends a challenge: the retry sends it,
   assert.equal(sends(), 1);
 });
 
+Deno.test("a challenge that the mail program rejects is not sent again, one that it defers is", async () => {
+  for (const [ends, codes] of [["sent", [65, 67, 68, 69, 100]], ["later", [1, 64, 75, 78]]] as const) {
+    for (const code of codes) {
+      using home = serviceHome();
+      const service = home.read(".config/countersign/config.toml").replace(/^[^]*(?=^\[\[doorbell)/m, "");
+      const injector = home.write("injector", `#!/bin/sh\ncat >/dev/null\nexit ${code}\n`, 0o755);
+      home.settings(`[transport]\npreset = "sendmail"\ncommand = ["${injector}"]\n${service}`);
+      await ring(home, ANN, SVC, request());
+      const [name, ...more] = filesIn(home, "held/new");
+      assert.deepEqual([name!.split(".")[4], more], [ends, []], `status ${code}`);
+    }
+  }
+});
+
 Deno.test("a program that cannot be run leaves the message held", async () => {
   using home = serviceHome();
   const to = await challenged(home);

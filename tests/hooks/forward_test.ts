@@ -236,7 +236,7 @@ Deno.test("forged = mark does not forward forged bounces: their user is unknown"
 });
 
 Deno.test("if the injector fails temporarily, the hook defers and keeps no copy", async () => {
-  for (const status of [1, 67, 75, 77, 111]) {
+  for (const status of [1, 64, 75, 77, 78, 111]) {
     using home = forwardingHome("", `exit ${status}`);
     oneLine(await forward(home, "", signed(), BOUNCE), 75, new RegExp(`exited with status ${status}$`, "m"));
     assert.deepEqual(mailCounts(home), [1, 0, 0]);
@@ -245,7 +245,7 @@ Deno.test("if the injector fails temporarily, the hook defers and keeps no copy"
 
 Deno.test("if the injector fails permanently, the message is delivered to the inbox, or filed without one", async () => {
   const large = BOUNCE + "a line of the body\n".repeat(20_000);
-  for (const status of [65, 100]) {
+  for (const status of [65, 67, 68, 69, 100]) {
     for (const [incoming, kept] of [["", [1, 0, 1]], ['inbox = "~/Maildir"', [1, 1, 0]]] as const) {
       using home = forwardingHome(incoming, `exit ${status}`);
       assert.deepEqual(await forward(home, "", signed(), BOUNCE), { code: 99, stdout: "", stderr: "" });

@@ -206,7 +206,7 @@ Deno.test("the log records the result and the outcome", async (t) => {
     ["forged when forwarding", forwarding(), forward, FRIEND, unsignedSrs, 99, /result=forged .* outcome=filed /],
     [
       "defer: the program fails",
-      forwarding("exit 67"),
+      forwarding("exit 75"),
       forward,
       "",
       signed(),
