@@ -1,21 +1,19 @@
 /**
  * The engine as a milter: sessions per second on 8 connections, compared with a milter that does nothing and with
- * opendkim; how long a session takes at half the highest rate, and beside idle connections; and through Postfix. The
- * times include the client, which is the same for all.
+ * opendkim; how long a session takes at half the highest rate, and beside idle connections; and through Postfix.
  */
 import { srsForward } from "../lib/srs.ts";
 import { forged, GREG, LETTER, Server, Site, SRS_DOMAIN, unix } from "./engine.ts";
 import { type BenchHome, TIMES } from "./home.ts";
-import { idleMilter } from "./idle_milter.ts";
 import { median } from "./measure.ts";
 import {
   content,
   envelope,
   idleConnections,
-  pacedSessions,
+  type Load,
+  MilterClient,
   type Scripts,
   type Sessions,
-  sessions,
 } from "./milter_client.ts";
 import { throughPostfix } from "./door_postfix.ts";
 import type { Measured } from "./measure.ts";
@@ -41,8 +39,7 @@ const DOOR = "door, forged bounce";
 /** A kind of session with a milter. */
 interface Setup {
   readonly name: string;
-  readonly path: string;
-  readonly scripts: Scripts;
+  readonly client: MilterClient;
   readonly runs: Sessions[];
 }
 
@@ -53,43 +50,38 @@ export async function door(home: BenchHome): Promise<Table[]> {
   await using engine = await site.start();
   await using peers = new AsyncDisposableStack();
   const setups: Setup[] = [];
-  const add = (name: string, socket: string, scripts: Scripts) =>
-    setups.push({ name, path: site.socket(socket), scripts, runs: [] });
-  const idle = await idleMilter(home, site.socket("idle"));
-  if (idle !== undefined) {
-    peers.use(await Server.start(idle, unix(site.socket("idle")), env));
-    add(IDLE, "idle", bounces("a"));
-  }
+  const add = async (name: string, socket: string, scripts: Scripts) =>
+    setups.push({ name, client: await MilterClient.of(home, site.socket(socket), scripts), runs: [] });
+  const idle = site.socket("idle");
+  peers.use(await Server.start([await home.compiled("idle_milter"), idle], unix(idle), env));
+  await add(IDLE, "idle", bounces("a"));
   const opendkim = "/usr/sbin/opendkim";
   if (exists(opendkim)) {
     const args = ["-f", "-x", "/dev/null", "-b", "v", "-p", `unix:${site.socket("opendkim")}`];
     peers.use(await Server.start([opendkim, ...args], unix(site.socket("opendkim")), env));
-    add("opendkim, looks for signatures in a bounce", "opendkim", bounces("a"));
+    await add("opendkim, looks for signatures in a bounce", "opendkim", bounces("a"));
   }
   const badHash = srsForward(GREG, SRS_DOMAIN, { secrets: ["mallory"], hashLength: 8, now: new Date() });
-  add("door, from a person", "door", PERSON);
-  add("door, forged address", "door", [envelope("", badHash, "y")]);
-  add(DOOR, "door", bounces("y"));
-  add("sign", "sign", [[...envelope(GREG, "jo@b.example", "c", "greg"), ...content(LETTER, "c", "a")]]);
-  await takeTurns(setups, (path, scripts) => sessions(path, scripts, CONNECTIONS, { ms: TURN_MS }));
+  await add("door, from a person", "door", PERSON);
+  await add("door, forged address", "door", [envelope("", badHash, "y")]);
+  await add(DOOR, "door", bounces("y"));
+  await add("sign", "sign", [[...envelope(GREG, "jo@b.example", "c", "greg"), ...content(LETTER, "c", "a")]]);
+  await takeTurns(setups, { connections: CONNECTIONS, ms: TURN_MS });
   const rows = setups.map(({ name, runs }) => ({ name, rate: Math.round(median(runs.map(({ rate }) => rate))) }));
   const rate = rows.find(({ name }) => name === DOOR)!.rate / 2;
   return [
     { title: "door, milter sessions at 8 connections", rows },
     { title: "door, sessions at half the rate of forged bounces", rows: await atRate(setups, rate) },
-    { title: "door, idle connections", rows: await besideIdle(site.socket("door"), engine) },
-    ...await throughPostfix(site, idle === undefined ? undefined : site.socket("idle")),
+    { title: "door, idle connections", rows: await besideIdle(home, site.socket("door"), engine) },
+    ...await throughPostfix(site, idle),
   ];
 }
 
 /** Runs all setups in turns, so that disturbances affect all alike. */
-async function takeTurns(
-  setups: readonly Setup[],
-  run: (path: string, scripts: Scripts) => Promise<Sessions>,
-): Promise<void> {
+async function takeTurns(setups: readonly Setup[], load: Load): Promise<void> {
   for (let turn = -WARM_UP_TURNS; turn < TURNS; turn++) {
-    for (const { path, scripts, runs } of setups) {
-      const result = await run(path, scripts);
+    for (const { client, runs } of setups) {
+      const result = await client.run(load);
       if (turn >= 0) runs.push(result);
     }
   }
@@ -101,7 +93,7 @@ async function atRate(all: readonly Setup[], rate: number): Promise<Measured[]> 
     ...one,
     runs: [] as Sessions[],
   }));
-  await takeTurns(setups, (path, scripts) => pacedSessions(path, scripts, rate, TURN_MS));
+  await takeTurns(setups, { rate, ms: TURN_MS });
   return setups.flatMap(({ name, runs }) => [
     { name: `${name}, median`, ms: median(runs.map((run) => run.median)) },
     { name: `${name}, 99th percentile`, ms: median(runs.map(({ p99 }) => p99)) },
@@ -109,10 +101,11 @@ async function atRate(all: readonly Setup[], rate: number): Promise<Measured[]> 
 }
 
 /** How long a session takes without and with idle connections, and the memory of the engine. */
-async function besideIdle(path: string, engine: Server): Promise<Measured[]> {
+async function besideIdle(home: BenchHome, path: string, engine: Server): Promise<Measured[]> {
+  const client = await MilterClient.of(home, path, bounces("y"));
   const measured = async (name: string) => {
-    const run = await sessions(path, bounces("y"), 1, { count: 500 });
-    return { name, ms: run.median, mb: engine.mb };
+    const { median: ms } = await client.run({ connections: 1, count: 500 });
+    return { name, ms, mb: engine.mb };
   };
   const rows = [await measured("a forged bounce, no other connection")];
   using _idle = await idleConnections(path, IDLE_CONNECTIONS);

@@ -22,6 +22,7 @@ export class BenchHome extends Home {
   readonly empty: string = this.write("empty.js", "");
   #installed: Promise<string> | undefined;
   #bundled: Promise<string> | undefined;
+  readonly #compiled = new Map<string, Promise<string>>();
 
   constructor() {
     super();
@@ -51,6 +52,27 @@ export class BenchHome extends Home {
   folder(name: string): string {
     Deno.mkdirSync(`${this.path}/${name}`, { recursive: true });
     return `${this.path}/${name}`;
+  }
+
+  /**
+   * Compiles a program in C of this folder, once: it takes so little time that what is measured is the other side.
+   *
+   * @returns its path
+   * @throws without a C compiler
+   */
+  compiled(name: "idle_milter" | "milter_load"): Promise<string> {
+    const program = this.#compiled.get(name) ?? this.#compile(name);
+    this.#compiled.set(name, program);
+    return program;
+  }
+
+  async #compile(name: string): Promise<string> {
+    const program = `${this.path}/bin/${name}`;
+    const { code, stderr } = await this.run(
+      ["/usr/bin/cc", "-O2", "-Wall", "-pthread", "-o", program, `${ROOT}/bench/${name}.c`, "-lm"],
+    );
+    if (code !== 0) throw new Error(`${name}.c cannot be compiled: ${stderr}`);
+    return program;
   }
 
   /** A script run with the flags of a launcher. */

@@ -5,7 +5,7 @@ import { bounces, PERSON } from "./door.ts";
 import { Site } from "./engine.ts";
 import type { BenchHome } from "./home.ts";
 import type { Measured } from "./measure.ts";
-import { sessions } from "./milter_client.ts";
+import { MilterClient } from "./milter_client.ts";
 import type { Table } from "./report.ts";
 
 const CONNECTIONS = 8;
@@ -19,15 +19,19 @@ export async function million(home: BenchHome): Promise<Table[]> {
   const site = new Site(home);
   await using engine = await site.start();
   const path = site.socket("door");
+  const [persons, forged] = [
+    await MilterClient.of(home, path, PERSON),
+    await MilterClient.of(home, path, bounces("y")),
+  ];
   const rows: Measured[] = [];
   for (let done = 0; done <= MEASURED.at(-1)!; done += 2 * CHUNK) {
     if (done > 0) {
-      for (const scripts of [PERSON, bounces("y")]) await sessions(path, scripts, CONNECTIONS, { count: CHUNK });
+      for (const client of [persons, forged]) await client.run({ connections: CONNECTIONS, count: CHUNK });
     }
     console.error(`bench: ${done.toLocaleString("en")} sessions: ${engine.mb} MB`);
     if (!MEASURED.includes(done)) continue;
     const mb = engine.mb;
-    const { median } = await sessions(path, PERSON, CONNECTIONS, { count: 1000 });
+    const { median } = await persons.run({ connections: CONNECTIONS, count: 1000 });
     rows.push({
       name: done === 0 ? "the engine when it has started" : `after ${done.toLocaleString("en")}`,
       ms: median,

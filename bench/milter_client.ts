@@ -1,7 +1,7 @@
 /** Milter sessions as of an MTA: one connection each, and each step waits for the answer to the previous one. */
 import { type Bytes, concat } from "../lib/bytes.ts";
 import { printPacket, uint32 } from "../serve/milter/packet.ts";
-import { median } from "./measure.ts";
+import type { BenchHome } from "./home.ts";
 
 /** A packet. The bits (SMFIP_) with which a milter skips it, or does not answer it; 0 if neither is possible. */
 interface Sent {
@@ -10,7 +10,7 @@ interface Sent {
   readonly unanswered: number;
 }
 
-/** Packets that are sent at once, and the answer to the last one of them. */
+/** Packets, and the answer to the last one of them. */
 export interface Step {
   readonly packets: readonly Sent[];
   readonly answer: string;
@@ -54,8 +54,6 @@ export function content(mail: string, data: string, end: string): Step[] {
 /** The steps of sessions, which take turns. */
 export type Scripts = readonly (readonly Step[])[];
 
-const QUIT = printPacket("Q");
-
 /** Sessions per second, and how long they take in milliseconds. */
 export interface Sessions {
   readonly rate: number;
@@ -63,130 +61,98 @@ export interface Sessions {
   readonly p99: number;
 }
 
-/** Runs sessions on this many concurrent connections, for a time in milliseconds or a number of sessions. */
-export async function sessions(
-  path: string,
-  scripts: Scripts,
-  connections: number,
-  { ms = Infinity, count = Infinity }: { ms?: number; count?: number },
-): Promise<Sessions> {
-  const client = await Client.of(path, scripts);
-  const times: number[] = [];
-  const begun = performance.now();
-  let left = count;
-  const worker = async () => {
-    const buffer = new Uint8Array(64 * 1024);
-    while (left-- > 0 && performance.now() - begun < ms) {
-      const started = performance.now();
-      await client.session(buffer);
-      times.push(performance.now() - started);
-    }
-  };
-  await Promise.all(Array.from({ length: connections }, worker));
-  return summary(times, performance.now() - begun);
+/** How many sessions, and when they begin. */
+export interface Load {
+  /** Concurrent connections, each of which begins its next session when the last one has ended. */
+  readonly connections?: number;
+  /** Sessions that begin per second, whether or not earlier ones have ended. */
+  readonly rate?: number;
+  /** The time in milliseconds. */
+  readonly ms?: number;
+  /** Number of sessions. */
+  readonly count?: number;
 }
 
-function summary(times: number[], ms: number): Sessions {
-  times.sort((a, b) => a - b);
-  return { rate: times.length * 1000 / ms, median: median(times), p99: times[Math.floor(times.length * 0.99)]! };
+/** A client of the milter on a socket: a program in C, which takes little of the machine's time. */
+export class MilterClient {
+  readonly #home: BenchHome;
+  readonly #argv: readonly string[];
+  static #scripts = 0;
+
+  private constructor(home: BenchHome, argv: readonly string[]) {
+    [this.#home, this.#argv] = [home, argv];
+  }
+
+  /** Prepares sessions, which take turns with these scripts. */
+  static async of(home: BenchHome, path: string, scripts: Scripts): Promise<MilterClient> {
+    const file = `${home.path}/scripts-${++MilterClient.#scripts}`;
+    Deno.writeFileSync(file, await printScripts(path, scripts));
+    return new MilterClient(home, [await home.compiled("milter_load"), path, file]);
+  }
+
+  /** Runs sessions until the time is over, or so many of them have begun. */
+  async run({ connections = 0, rate = 0, ms = 0, count = 0 }: Load): Promise<Sessions> {
+    const argv = [...this.#argv, ...[connections, rate, ms, count].map(String)];
+    const { code, stdout, stderr } = await this.#home.run(argv);
+    if (code !== 0) throw new Error(`${argv.join(" ")} failed: ${stderr}`);
+    const [perSecond, median, p99] = stdout.split(" ").map(Number) as [number, number, number];
+    return { rate: perSecond, median: median / 1000, p99: p99 / 1000 };
+  }
 }
 
 /**
- * Starts sessions at this rate, whether or not earlier ones have ended, as the clients of a mail server do: sessions
- * that wait for each other would begin later when the milter is slow. Timers fire every other millisecond, so several
- * sessions begin at a time.
- *
- * @param rate sessions per second
- * @param ms the time in milliseconds
+ * Serializes scripts for milter_load.c, without the packets that the milter does not want. Packets without an answer
+ * are sent together with the next one that has an answer, as Postfix does (milter8.c: a double-buffered stream).
  */
-export async function pacedSessions(path: string, scripts: Scripts, rate: number, ms: number): Promise<Sessions> {
-  const client = await Client.of(path, scripts);
-  const buffers: Bytes[] = [];
-  const times: number[] = [];
-  const open: Promise<void>[] = [];
-  const session = async () => {
-    const buffer = buffers.pop() ?? new Uint8Array(64 * 1024);
-    const started = performance.now();
-    await client.session(buffer);
-    times.push(performance.now() - started);
-    buffers.push(buffer);
-  };
-  const begun = performance.now();
-  for (let passed = 0; passed < ms; passed = performance.now() - begun) {
-    while (open.length < passed * rate / 1000) open.push(session());
-    await new Promise((next) => setTimeout(next, 1));
-  }
-  await Promise.all(open);
-  return summary(times, performance.now() - begun);
+async function printScripts(path: string, scripts: Scripts): Promise<Bytes> {
+  const wanted = await wantedSteps(path);
+  const offer = [OFFER.length, 1, "O".charCodeAt(0)];
+  return concat(
+    words(scripts.length),
+    ...scripts.flatMap((steps) => {
+      const exchanges = [words(...offer), OFFER];
+      let unsent: Bytes[] = [];
+      for (const { packets, answer } of steps) {
+        const kept = packets.filter(({ no }) => (wanted & no) === 0);
+        unsent.push(...kept.map(({ bytes }) => bytes));
+        const answers = kept.filter(({ unanswered }) => (wanted & unanswered) === 0).length;
+        if (answers === 0) continue;
+        const bytes = concat(...unsent);
+        exchanges.push(words(bytes.length, answers, answer.charCodeAt(0)), bytes);
+        unsent = [];
+      }
+      return [words(exchanges.length / 2), ...exchanges];
+    }),
+  );
+}
+
+const words = (...values: number[]): Bytes => new Uint8Array(Uint32Array.from(values).buffer);
+
+/** The steps that a milter requests; it always requests the same. */
+async function wantedSteps(path: string): Promise<number> {
+  using connection = await Deno.connect({ transport: "unix", path });
+  const answer = await negotiate(connection);
+  return new DataView(answer.buffer).getUint32(13);
 }
 
 /** Opens connections that negotiate and then stay idle, until they are disposed. */
 export async function idleConnections(path: string, count: number): Promise<Disposable> {
-  const buffer = new Uint8Array(64);
   const connections = new DisposableStack();
   for (let nth = 0; nth < count; nth++) {
     const connection = connections.use(await Deno.connect({ transport: "unix", path }));
-    await send(connection, OFFER);
-    await answers(connection, buffer, 1);
+    await negotiate(connection);
   }
   return connections;
 }
 
-/** A client with the packets that a milter requests. */
-class Client {
-  #begun = 0;
-
-  private constructor(
-    readonly path: string,
-    readonly scripts: readonly (readonly { bytes: Bytes; answers: number; answer: string }[])[],
-  ) {}
-
-  /** Negotiates once, because the milter always requests the same options. */
-  static async of(path: string, scripts: Scripts): Promise<Client> {
-    using connection = await Deno.connect({ transport: "unix", path });
-    await send(connection, OFFER);
-    const buffer = new Uint8Array(64);
-    await answers(connection, buffer, 1);
-    const wanted = new DataView(buffer.buffer).getUint32(13);
-    const prepared = ({ packets, answer }: Step) => {
-      const kept = packets.filter(({ no }) => (wanted & no) === 0);
-      const answered = kept.filter(({ unanswered }) => (wanted & unanswered) === 0);
-      return { bytes: concat(...kept.map(({ bytes }) => bytes)), answers: answered.length, answer };
-    };
-    const offer = { bytes: OFFER, answers: 1, answer: "O" };
-    return new Client(path, scripts.map((steps) => [offer, ...steps.map(prepared)]));
-  }
-
-  async session(buffer: Bytes): Promise<void> {
-    using connection = await Deno.connect({ transport: "unix", path: this.path });
-    for (const step of this.scripts[this.#begun++ % this.scripts.length]!) {
-      if (step.bytes.length > 0) await send(connection, step.bytes);
-      if (step.answers === 0) continue;
-      const last = await answers(connection, buffer, step.answers);
-      if (last !== step.answer && !(last === "s" && step.answer === "c")) {
-        throw new Error(`The milter answered ${last}, not ${step.answer}`);
-      }
-    }
-    await send(connection, QUIT);
-  }
-}
-
-async function send(connection: Deno.Conn, bytes: Uint8Array): Promise<void> {
-  for (let at = 0; at < bytes.length;) at += await connection.write(bytes.subarray(at));
-}
-
-/** Reads this many answers; changes to the message, which precede an answer, do not count. @returns the last one */
-async function answers(connection: Deno.Conn, buffer: Bytes, count: number): Promise<string> {
-  const view = new DataView(buffer.buffer);
-  let [begin, size] = [0, 0];
-  for (;;) {
-    const read = await connection.read(buffer.subarray(size));
+/** Negotiates the options. @returns the answer */
+async function negotiate(connection: Deno.Conn): Promise<Bytes> {
+  for (let at = 0; at < OFFER.length;) at += await connection.write(OFFER.subarray(at));
+  const answer = new Uint8Array(17);
+  for (let at = 0; at < answer.length;) {
+    const read = await connection.read(answer.subarray(at));
     if (read === null) throw new Error("The milter closed the connection");
-    size += read;
-    while (size - begin >= 4 && size - begin >= 4 + view.getUint32(begin)) {
-      const command = String.fromCharCode(buffer[begin + 4]!);
-      begin += 4 + view.getUint32(begin);
-      if ("Ocasyrt".includes(command) && --count === 0) return command;
-    }
+    at += read;
   }
+  return answer;
 }

@@ -1,8 +1,7 @@
-/** A milter in C that accepts everything, as a baseline for the cost of the protocol, the sockets and the client. */
-import type { BenchHome } from "./home.ts";
-
-/** One thread per connection, with the options of `countersign serve`, so that the client sends the same packets. */
-const SOURCE = `
+/*
+ * A milter that accepts everything: idle_milter SOCKET. One thread per connection, with the options of `countersign
+ * serve`, so that the client sends the same packets. It shows what the protocol and the sockets cost.
+ */
 #include <arpa/inet.h>
 #include <pthread.h>
 #include <stdint.h>
@@ -32,7 +31,7 @@ static void *session(void *given) {
       char answer[17] = { 0, 0, 0, 13, 'O' };
       memcpy(answer + 5, options, 12);
       if (write(fd, answer, 17) != 17) break;
-    } else if (write(fd, *data == 'E' ? "\\0\\0\\0\\1a" : "\\0\\0\\0\\1c", 5) != 5) break;
+    } else if (write(fd, *data == 'E' ? "\0\0\0\1a" : "\0\0\0\1c", 5) != 5) break;
   }
   close(fd);
   return NULL;
@@ -48,18 +47,4 @@ int main(int count, char **words) {
     int fd = accept(listener, NULL, NULL);
     if (fd >= 0 && pthread_create(&thread, NULL, session, (void *)(intptr_t)fd) == 0) pthread_detach(thread);
   }
-}
-`;
-
-/** Compiles the milter. @returns the command that listens on this socket; undefined without a C compiler */
-export async function idleMilter(home: BenchHome, path: string): Promise<string[] | undefined> {
-  const [source, program] = [home.write("idle.c", SOURCE), `${home.path}/bin/idle`];
-  try {
-    const { code, stderr } = await home.run(["/usr/bin/cc", "-O2", "-pthread", "-o", program, source]);
-    if (code !== 0) throw new Error(stderr);
-  } catch (error) {
-    console.error(`bench: Without a C compiler the milter that does nothing is not measured: ${error}`);
-    return undefined;
-  }
-  return [program, path];
 }
