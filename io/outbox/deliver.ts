@@ -25,7 +25,7 @@ import { attempt } from "../transport/attempt.ts";
 import { type Attempt, forAll } from "../transport/outcome.ts";
 import { failureReason, Rejected } from "../transport/rejected.ts";
 import type { OutboxContext } from "./context.ts";
-import { pauseAccount } from "./pause.ts";
+import { isLoginRejected, pauseAccount } from "./pause.ts";
 import { keepUndelivered, report } from "./report.ts";
 import type { LockedEntry } from "./store.ts";
 import { tell, tellOnce } from "./tell.ts";
@@ -130,8 +130,10 @@ async function tryOnce(context: OutboxContext, locked: LockedEntry, entry: Outbo
     tried = { route: "", results, failure: error, unreachable: true };
   }
   const { failure, results, route, answered = {} } = tried;
-  if (failure instanceof Rejected && failure.code === 77) pauseAccount(context.outbox, entry.account, clock());
-  if (failure !== undefined && needsPerson(failure)) {
+  if (isLoginRejected(failure)) {
+    pauseAccount(context, entry.account, failure);
+    await tellAboutLogin(context, entry.account, errorText(failure));
+  } else if (failure !== undefined && needsPerson(failure)) {
     // A captive portal in the morning must not hide a failed login in the evening.
     const cause = `${entry.account || "transport"}-${failure.kind}`;
     await tellOnce(context, cause, `Mail waits in the outbox: ${errorText(failure)}`);
@@ -155,6 +157,11 @@ async function tryOnce(context: OutboxContext, locked: LockedEntry, entry: Outbo
   return { ...tried, entry: current };
 }
 
+/** Notifies the user that the login of an account was rejected, by this process or by a shim. */
+export async function tellAboutLogin(context: OutboxContext, account: string, why: string): Promise<void> {
+  await tellOnce(context, `${account || "transport"}-login`, `Mail waits in the outbox: ${why}`);
+}
+
 /** Returns the account of an entry. If it was renamed or removed, the account is chosen as for a new message. */
 function accountFor({ account, sender, owner }: OutboxEntry, accounts: readonly Account[]): Account | undefined {
   return accounts.find(({ name }) => name === account) ?? accountOf(accounts, sender.address ?? owner);
@@ -166,10 +173,10 @@ function parts(sent: number, rejected: number, waiting: number): string[] {
   return [`${sent} sent, ${rejected} rejected, ${waiting} waiting`];
 }
 
-/** Returns whether waiting does not help: a failed login, a certificate of another name, an error in the settings. */
+/** Returns whether waiting does not help: a certificate of another name, an error in the settings. */
 function needsPerson(failure: Fail): boolean {
-  // A program such as msmtp reports these three with its exit status.
-  if (failure instanceof Rejected && [64, 77, 78].includes(failure.code)) return true;
+  // A program such as msmtp reports these two with its exit status.
+  if (failure instanceof Rejected && [64, 78].includes(failure.code)) return true;
   if (failure.kind === "temporary") return isCertificateError(failure.cause);
   return failure.kind !== "refused" && failure.kind !== "data";
 }

@@ -8,8 +8,8 @@ import { checkLauncher } from "../transport/commit.ts";
 import { daily } from "../state/daily.ts";
 import { after } from "../system/timer.ts";
 import type { OutboxContext } from "./context.ts";
-import { deliver } from "./deliver.ts";
-import { isPaused } from "./pause.ts";
+import { deliver, tellAboutLogin } from "./deliver.ts";
+import { pausedBecause } from "./pause.ts";
 import { cleanOutbox, type Listed, listEntries, lockEntry, moveAside } from "./store.ts";
 import { tell, tellOnce } from "./tell.ts";
 
@@ -90,7 +90,12 @@ class Run {
       else if (performance.now() - (this.#tried.get(id) ?? -Infinity) >= RETRY_MS) {
         // Mail that waited for a server is tried at once when the server works again.
         const again = entry.unreachable && !entry.hold && this.#reached.get(entry.account) === true;
-        if (!again && (!isDue(entry, now) || isPaused(outbox, entry.account, now))) continue;
+        if (!again && !isDue(entry, now)) continue;
+        const paused = again ? undefined : pausedBecause(this.context, entry.account, now);
+        if (paused !== undefined) {
+          if (paused !== "") await tellAboutLogin(this.context, entry.account, paused);
+          continue;
+        }
         const ids = this.#waiting.get(entry.account);
         if (ids === undefined) this.#waiting.set(entry.account, [id]);
         else ids.push(id);

@@ -5,7 +5,7 @@ import { printServer, serverOf } from "../../lib/settings/parse.ts";
 import { argumentsFor } from "../../lib/settings/presets.ts";
 import type { OutboxEntry } from "../../outgoing/outbox/entry.ts";
 import { plannedEntry } from "../../outgoing/outbox/planned.ts";
-import { committing, type RecipientResult } from "../../outgoing/outbox/progress.ts";
+import { committing, type RecipientResult, replyText } from "../../outgoing/outbox/progress.ts";
 import type { Plan } from "../../outgoing/plan.ts";
 import { readCertificates, readPassword } from "../system/load.ts";
 import { checkMayConnect } from "../transport/may_connect.ts";
@@ -16,6 +16,7 @@ import type { Hear } from "../transport/output.ts";
 import { checkLauncher } from "../transport/commit.ts";
 import type { OutboxContext } from "./context.ts";
 import { finish, settle } from "./deliver.ts";
+import { isLoginRejected, pauseAccount, pausedBecause } from "./pause.ts";
 import { createEntry, type LockedEntry } from "./store.ts";
 
 /** What happened to the message, for the log. */
@@ -51,6 +52,12 @@ export async function sendOrKeep(
     const entry = await draft.keep((one) => one);
     return { route: "outbox", result: "queued", entry };
   }
+  const name = planned.account?.account.name ?? "";
+  const paused = pausedBecause(context, name, context.clock().getTime());
+  if (paused !== undefined) {
+    const entry = await draft.keep((one) => waitingFor(one, paused));
+    return { route: "outbox", result: "queued", entry, note: "not tried, because the login was rejected recently" };
+  }
   // What is read from a pipe can be read only once.
   const text = copy?.() ?? await (await draft.written()).message();
   const tried = await attempt(context.settings, planned.account?.account, planned.envelope, text, {
@@ -61,7 +68,14 @@ export async function sendOrKeep(
       await draft.keep((one) => committing(one, results, context.clock().getTime()));
     },
   });
+  if (isLoginRejected(tried.failure)) pauseAccount(context, name, tried.failure);
   return await draft.settle(tried);
+}
+
+/** Returns the entry of a message that was not tried, because the account cannot be used. */
+function waitingFor(entry: OutboxEntry, why: string): OutboxEntry {
+  const recipients = entry.recipients.map((one) => ({ ...one, reply: replyText(why) }));
+  return { ...entry, recipients, unreachable: true };
 }
 
 /** Reports errors of the settings now, while somebody is waiting for the exit status. @throws {Fail} */

@@ -255,6 +255,44 @@ Deno.test("a rejected login is not repeated for each message, or the server coul
   assert.deepEqual([server.accepted.length, box.names("queue")], [10, []]);
 });
 
+Deno.test("a rejected login of a shim counts, too: the next messages wait, and a runner gives notice", async () => {
+  using authority = await Authority.make();
+  const answers: Answers = { extensions: ["AUTH PLAIN"], auth: "535 5.7.8 No" };
+  await using server = new Sink(answers, await authority.leaf("DNS:localhost"));
+  const secret = `${authority.folder}/password`;
+  const write = (text: string) => Deno.writeTextFileSync(secret, `${text}\n`, { mode: 0o600 });
+  write("open sesame");
+  using box = new Box(
+    `[transport]\nvia = "smtp"\nhost = "localhost"\nport = ${server.port}\nca = "${authority.ca}"\nuser = "greg"\n` +
+      `password_file = "${secret}"\n`,
+  );
+  const submit = async (to: string) => {
+    assert.equal(await box.submit(`From: greg@example.org\nTo: ${to}\n\nHi.\n`, [to], "failed"), "");
+  };
+  const logins = () => server.lines.filter((line) => line.startsWith("AUTH")).length;
+  for (let nth = 0; nth < 3; nth++) await submit(`r${nth}@example.net`);
+  assert.equal(logins(), 1);
+  assert.deepEqual(box.queue.map(({ attempts }) => attempts), [1, 0, 0]);
+  for (const { recipients } of box.queue) assert.match(recipients[0]!.reply, /rejected the login of "greg": "535/);
+  assert.equal(
+    box.log.match(/ note="not tried, because the login was rejected recently" .* result=queued /g)?.length,
+    2,
+  );
+
+  box.now = Date.now() + MINUTE;
+  const [line, ...more] = await box.run();
+  assert.match(line!, /^Mail waits in the outbox: localhost:\d+ rejected the login of "greg": "535 5\.7\.8 No"$/);
+  assert.deepEqual([more, await box.runAfter(2 * MINUTE), logins()], [[], [], 1]);
+
+  // A corrected password is tried at once, and then everything else is sent.
+  delete answers.auth;
+  Deno.utimeSync(secret, new Date(0), new Date(0));
+  await submit("r3@example.net");
+  assert.deepEqual([logins(), server.accepted.length], [2, 1]);
+  assert.deepEqual(await box.run(), []);
+  assert.deepEqual([server.accepted.length, box.names("queue")], [4, []]);
+});
+
 Deno.test("an entry that is put on hold, deleted or tried by another runner while a run lasts is not sent", async () => {
   using box = new Box("");
   let late: string[] = [];
