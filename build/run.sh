@@ -117,7 +117,7 @@ IFS=$newline && set -- ${allowed:-$wide} "$entry" "$name" "$@" && unset IFS
 set -- $reset "$deno" run -q --no-prompt $flags ${manifest:+--config "$manifest"} --allow-env --allow-sys=uid "$@"
 pass_on() { hit=1; [ -z "$child" ] || kill -s "${1:-TERM}" "$child" 2>/dev/null; } # HUP makes serve reload
 trap pass_on TERM INT HUP QUIT ALRM USR1 USR2 PIPE XCPU VTALRM
-case $program in serve | submitd) trap "pass_on HUP" HUP ;; esac
+case $program in serve | submitd) export COUNTERSIGN_FILES="$(ulimit -H -n)"; trap "pass_on HUP" HUP ;; esac
 if is_blocked; then "$@" <&9 9<&-; status=$?; else # signals are handled only after the program has ended
   "$@" <&9 9<&- & # from 9, because a shell connects background commands to /dev/null
   child=$!; exec 9<&-

@@ -5,6 +5,7 @@ import { asksLookup, lookupSocket } from "../lib/settings/lookup.ts";
 import type { Settings } from "../lib/settings/parse.ts";
 import { sysexit } from "../lib/sysexits.ts";
 import { daemonOptions } from "../io/system/daemon_options.ts";
+import { BACKLOG, placesFor } from "../io/system/descriptors.ts";
 import { checkArguments } from "../io/system/environment.ts";
 import { inheritedSockets } from "../io/system/inherited.ts";
 import { configFile } from "../io/system/load.ts";
@@ -88,8 +89,11 @@ async function run(engine: Engine): Promise<void> {
   const stopCleaning = cleanHourly(() => engine.loaded.settings);
   try {
     const listeners = await openSockets(settings);
+    const backlog = listeners.some(({ inherited }) => inherited) ? BACKLOG : 0;
+    const { each, problem } = placesFor(MAX_CONNECTIONS, listeners.length, backlog);
+    if (problem !== undefined) printError("serve", problem);
     for (const { name, listener } of listeners) {
-      const limit = name === "lookup" ? MAX_LOOKUPS : MAX_CONNECTIONS;
+      const limit = name === "lookup" ? Math.min(MAX_LOOKUPS, each) : each;
       const report = (what: string) => printError(name, what);
       servers.push(new SocketServer(listener, CONVERSATIONS[name](engine, store), report, limit));
     }
@@ -120,6 +124,8 @@ interface OpenSocket {
   readonly name: typeof SERVE_SOCKETS[number];
   readonly where: string;
   readonly listener: Listener;
+  /** Whether systemd has opened it. */
+  readonly inherited: boolean;
 }
 
 /** Uses the sockets of systemd; without any, creates them in the folder. All are closed if one fails. */
@@ -138,7 +144,8 @@ async function openSockets(settings: Settings): Promise<OpenSocket[]> {
           fix: "set FileDescriptorName=",
         });
       }
-      open.push({ name, where: `${name} (descriptor ${socket.fd})`, listener: await listenOn(socket) });
+      const where = `${name} (descriptor ${socket.fd})`;
+      open.push({ name, where, listener: await listenOn(socket), inherited: true });
     }
     if (inherited.length > 0) {
       if (asksLookup(settings) && !open.some(({ name }) => name === "lookup")) {
@@ -151,7 +158,7 @@ async function openSockets(settings: Settings): Promise<OpenSocket[]> {
     checkFolder(settings.serve.socket_folder);
     for (const name of SERVE_SOCKETS) {
       const where = name === "lookup" ? lookupSocket(settings) : `${settings.serve.socket_folder}/${name}`;
-      open.push({ name, where, listener: await listenAt(where) });
+      open.push({ name, where, listener: await listenAt(where), inherited: false });
     }
     return open;
   } catch (error) {

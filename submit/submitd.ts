@@ -2,6 +2,7 @@
 import { errorText, Fail, quote } from "../lib/fail.ts";
 import { sysexit } from "../lib/sysexits.ts";
 import { daemonOptions } from "../io/system/daemon_options.ts";
+import { BACKLOG, placesFor } from "../io/system/descriptors.ts";
 import { checkArguments } from "../io/system/environment.ts";
 import { configFile, loadSettings } from "../io/system/load.ts";
 import { printError } from "../io/system/log.ts";
@@ -47,20 +48,15 @@ const NAMES = new Map([["submission", false], ["submissions", true]]);
 /** Time limit in milliseconds for messages in transit when the program exits. */
 const MAX_DRAIN_MS = 30_000;
 
+/** Descriptors of all logins and messages that are in progress at the same time: 50 of each, with a few for each. */
+const SENDING_FILES = 600;
+
 async function run(source: { file: string; home: string }): Promise<void> {
   const settings = loadSettings(source, "users");
   const { socketsOf, Submitd } = await import("./submitd/server.ts"); // with smtp-server, 60 ms
-  const server = new Submitd(settings, (what) => printError("submitd", what));
+  const report = (what: string) => printError("submitd", what);
   const stop = Promise.withResolvers<void>();
   for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.addSignalListener(signal, () => stop.resolve());
-  Deno.addSignalListener("SIGHUP", () => {
-    try {
-      server.reload(loadSettings(source, "users"));
-      printError("submitd", "Settings and certificate were reloaded");
-    } catch (error) {
-      printError("submitd", `The previous settings remain in use: ${errorText(error)}`);
-    }
-  });
   const inherited = inheritedSockets((name) => Deno.env.get(name), [
     Deno.pid,
     Deno.env.get("COUNTERSIGN_LAUNCHER") ?? "",
@@ -70,6 +66,19 @@ async function run(source: { file: string; home: string }): Promise<void> {
     if (tls !== undefined) return { where: { fd }, tls };
     const fix = "set FileDescriptorName=submission, or submissions";
     throw new Fail("config", `Socket ${quote(name)} is not one of ${[...NAMES.keys()].join(", ")}`, { fix });
+  });
+  // All sockets together may have submit.max_connections.
+  const { submit } = settings;
+  const { each, problem } = placesFor(submit.max_connections, 1, SENDING_FILES + sockets.length * BACKLOG);
+  if (problem !== undefined) report(problem);
+  const server = new Submitd({ ...settings, submit: { ...submit, max_connections: each } }, report);
+  Deno.addSignalListener("SIGHUP", () => {
+    try {
+      server.reload(loadSettings(source, "users"));
+      report("Settings and certificate were reloaded");
+    } catch (error) {
+      report(`The previous settings remain in use: ${errorText(error)}`);
+    }
   });
   const ports: string[] = [];
   try {

@@ -50,6 +50,9 @@ export function checkArguments(args: readonly string[]): void {
 /** Holds the process id of the launcher, which is the parent of this process as long as it lives. */
 export const LAUNCHER = "COUNTERSIGN_LAUNCHER";
 
+/** Holds the hard limit of open files, for servers. */
+export const FILES = "COUNTERSIGN_FILES";
+
 /** The launcher of submitd sets them. */
 const ALLOCATOR = ["MALLOC_ARENA_MAX", "MALLOC_MMAP_THRESHOLD_"];
 
@@ -67,7 +70,7 @@ export function childEnvironment(): Record<string, string> {
     delete all[name];
   }
   if (all.DENO_DIR?.endsWith("/countersign/cache")) delete all.DENO_DIR; // set by the launcher
-  for (const name of [LAUNCHER, ...ALLOCATOR]) delete all[name];
+  for (const name of [LAUNCHER, FILES, ...ALLOCATOR]) delete all[name];
   return all;
 }
 
