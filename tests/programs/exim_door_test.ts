@@ -48,7 +48,8 @@ acl_smtp_rcpt = rcpt
 acl_smtp_data = data
 begin acl
 rcpt:
-${rcpt}  require verify = recipient
+${rcpt}  deny condition = \${if and{{eq{$domain}{example.org}}{eq{$sender_helo_name}{later.example}}}}
+  require verify = recipient
   accept
 data:
 ${data}  accept
@@ -106,6 +107,13 @@ test("Exim rejects what the door would reject, and passes the rest", async (t) =
     ["a bad hash", "", srs("greg", "mallory"), FORGED, noAddress],
     ["a bad hash, from a person", "jo@b.example", srs("greg", "mallory"), LETTER, noAddress],
     ["a forged bounce to the plain address", "", PLAIN, FORGED, forged],
+    [
+      "with a header of which Exim passes on 64 KB",
+      "",
+      PLAIN,
+      `${`X: ${"x".repeat(900)}\n`.repeat(300)}${FORGED}`,
+      forged,
+    ],
     ["with bytes outside ASCII", "", PLAIN, `${FORGED}\n\u00ff`, forged],
     [
       "an address that has moved",
@@ -163,13 +171,26 @@ test("Exim rejects what the door would reject, and passes the rest", async (t) =
     assert.match(rejected ?? stdout, page.reply(`\`${rcpt}\` get`));
   });
 
-  await t.step("a bounce has one recipient at a time", async () => {
-    using client = await Client.open(port);
-    const said = [];
-    for (const line of ["MAIL FROM:<>", `RCPT TO:<${PLAIN}>`, "RCPT TO:<ann@b.example>"]) {
-      said.push((await client.say(line)).slice(0, 9));
+  await t.step("a bounce has one recipient at a time, in whatever order they are named", async () => {
+    const [other, wrong] = ["ann@b.example", srs("greg", "mallory")];
+    const rows: [sender: string, recipients: string[], expected: string, helo?: string][] = [
+      ["", [PLAIN, other], "250 452"],
+      ["", [other, PLAIN], "250 452"],
+      ["", [other, srs(), other], "250 250 250"],
+      ["", [PLAIN, wrong, other], "250 550 452"],
+      ["jo@b.example", [PLAIN, other], "250 250"],
+      // The ACL rejects the first recipient after our lines.
+      ["", [PLAIN, other, other], "550 250 250", "EHLO later.example"],
+    ];
+    const got = [];
+    for (const [sender, recipients, , helo] of rows) {
+      using client = await Client.open(port, helo);
+      await client.say(`MAIL FROM:<${sender}>`);
+      const said = [];
+      for (const to of recipients) said.push((await client.say(`RCPT TO:<${to}>`)).slice(0, 3));
+      got.push(said.join(" "));
     }
-    assert.deepEqual(said, ["250 OK\r\n", "250 Accep", "452 4.5.3"]);
+    assert.deepEqual(got, rows.map(([, , expected]) => expected));
   });
 
   await t.step("at most three recipients are deferred, and then the message is not judged", async () => {
