@@ -16,6 +16,7 @@ export type AskDoor = (
 const EVENTS = [
   "report|smtp-in|link-disconnect",
   "report|smtp-in|tx-reset",
+  "report|smtp-in|tx-rcpt",
   "filter|smtp-in|mail-from",
   "filter|smtp-in|rcpt-to",
   "filter|smtp-in|data-line",
@@ -34,8 +35,10 @@ const DEFER = "452 4.5.3 Bounces are accepted for one recipient at a time";
 class Transaction {
   accepted = 0;
   deferred = 0;
-  /** The recipient for whom the message must be judged. */
-  judged: string | undefined;
+  /** The first accepted recipient, if the message must be judged for it. */
+  #first: string | undefined;
+  /** Whether smtpd has not yet replied to the recipient that was accepted last. */
+  #open = false;
   whole = true;
   /** The beginning of the message. Strings would keep the input of which they are a part, which is much longer. */
   #bytes = new Uint8Array(1024);
@@ -49,6 +52,28 @@ class Transaction {
 
   get message(): Bytes {
     return this.#bytes.slice(0, this.#size);
+  }
+
+  /** The recipient for whom the message must be judged. A reply to it would apply to all recipients. */
+  get judged(): string | undefined {
+    return this.accepted === 1 ? this.#first : undefined;
+  }
+
+  /** Accepts a recipient, which smtpd may still reject. @param judged whether the message must be judged for it */
+  accept(recipient: string, judged: boolean): void {
+    if (this.accepted++ === 0) this.#first = judged ? recipient : undefined;
+    this.#open = true;
+  }
+
+  /** Learns what smtpd replied to a recipient; to one that it cannot parse it replies without asking first. */
+  replied(result: string | undefined): void {
+    if (this.#open && (result === "permfail" || result === "tempfail")) this.accepted--;
+    this.#open = false;
+  }
+
+  /** Accepts the message unexamined. */
+  pass(): void {
+    this.#first = undefined;
   }
 
   /** Adds a line with its end. */
@@ -99,6 +124,7 @@ export class OpenSmtpdFilter {
     const [kind, , , direction, event, session = "", ...more] = line.split("|", 7);
     if (direction !== "smtp-in") return "";
     if (kind === "report" && (event === "link-disconnect" || event === "tx-reset")) this.#forget(session);
+    if (kind === "report" && event === "tx-rcpt") this.#transactions.get(session)?.replied(line.split("|", 8)[7]);
     const [token] = more;
     if (kind !== "filter" || token === undefined || session === "") return "";
     // The rest of the line may contain more of the separators.
@@ -137,8 +163,7 @@ export class OpenSmtpdFilter {
       transaction.deferred++;
       return `reject|${DEFER}`;
     }
-    transaction.accepted++;
-    transaction.judged = needsMessage && transaction.accepted === 1 ? recipient : undefined;
+    transaction.accept(recipient, needsMessage);
     return "proceed";
   }
 
@@ -157,7 +182,7 @@ export class OpenSmtpdFilter {
     const room = Math.min(PREFIX_BYTES - transaction.size, MAX_HELD_BYTES - this.#held);
     if (text.length > room) {
       transaction.whole = false;
-      if (transaction.size === 0) transaction.judged = undefined;
+      if (transaction.size === 0) transaction.pass();
       return;
     }
     transaction.add(text);

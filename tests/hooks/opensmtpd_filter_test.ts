@@ -151,6 +151,39 @@ Deno.test("a reset or a disconnection forgets the message", async () => {
   }
 });
 
+Deno.test("a recipient that smtpd itself rejects does not count", async () => {
+  const reports = { v: "ok", "5": "permfail", "4": "tempfail" } as const;
+  // Each recipient with what smtpd reports; `!` after the recipients for which the message must be judged.
+  const rows: [recipients: string, replies: string, judged: string | undefined][] = [
+    ["a5 greg!v", "proceed proceed", "greg"],
+    ["a4 greg!v", "proceed proceed", "greg"],
+    ["greg!5 av", "proceed proceed", undefined],
+    ["greg!5 ann!v", "proceed proceed", "ann"],
+    ["av greg!4 greg!4 greg!4 greg!5", "proceed 452 452 452 proceed", undefined],
+    ["greg!v a4 a4 a4 a5", "proceed 452 452 452 proceed", "greg"],
+    ["greg!v a4 a4 a4 av", "proceed 452 452 452 proceed", undefined],
+    // Without the report, it counts.
+    ["a greg!", "proceed 452", undefined],
+  ];
+  for (const [recipients, replies, judged] of rows) {
+    const words = recipients.split(" ").map((word) => /^([a-z]+?)(!?)([v45]?)$/.exec(word)!);
+    const { say, asked, one } = filter(...words.map(([, , needs]) => ({ needsMessage: needs !== "" })));
+    await say("mail-from", "");
+    const said = [];
+    for (const [, name, , report] of words) {
+      said.push((await say("rcpt-to", name!)).replace(/^reject\|(\d+).*/, "$1"));
+      const line = `report|0.6|1.1|smtp-in|tx-rcpt|${SESSION}|f60d0cc5|`;
+      if (report === "") continue;
+      one.take(`${line}${reports[report as keyof typeof reports]}|${name}\n`);
+      one.take(`${line}permfail|a b\n`); // one that it cannot parse
+    }
+    assert.equal(said.join(" "), replies, recipients);
+    await say("data-line", "From: x");
+    await say("commit");
+    assert.equal(asked.find(({ message }) => message)?.recipient, judged, recipients);
+  }
+});
+
 Deno.test("2,000 lines of garbage are ignored, and the filter still answers", async () => {
   const { say, one } = filter(REJECTS);
   let state = 13;

@@ -35,6 +35,7 @@ test("OpenSMTPD rejects what the door would reject, and passes the rest", async 
 filter "countersign" proc-exec "${server.filter}"
 listen on 127.0.0.1 port ${server.port} filter "countersign"
 action "relay" relay host "smtp://127.0.0.1:${sink.port}"
+match from any for any rcpt-to "nobody@site.example" reject
 match from any for any action "relay"
 `);
   const rows: [what: string, sender: string, recipient: string, mail: string, expected: string | RegExp][] = [
@@ -71,10 +72,12 @@ match from any for any action "relay"
       const line of [
         ...["MAIL FROM:<>", `RCPT TO:<${PLAIN}>`, "RCPT TO:<joe@b.example>"],
         ...["RSET", "MAIL FROM:<>", "RCPT TO:<joe@b.example>", `RCPT TO:<${PLAIN}>`],
+        // smtpd rejects nobody after it has asked the filter.
+        ...["RSET", "MAIL FROM:<>", "RCPT TO:<nobody@site.example>", `RCPT TO:<${PLAIN}>`, "RCPT TO:<joe@b.example>"],
         ...["RSET", "MAIL FROM:<jo@b.example>", `RCPT TO:<${PLAIN}>`, "RCPT TO:<joe@b.example>"],
       ]
     ) said.push((await client.say(line)).slice(0, 3));
-    assert.equal(said.join(" "), "250 250 452 250 250 250 452 250 250 250 250");
+    assert.equal(said.join(" "), "250 250 452 250 250 250 452 250 250 550 250 452 250 250 250 250");
     await client.say("DATA");
     assert.match(await client.say(`${dotted(LETTER)}.`), /^250 /);
   });
