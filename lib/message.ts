@@ -97,6 +97,12 @@ function withoutReturns(line: string): string {
   return line.slice(0, end);
 }
 
+/** Treats all complete lines as the header, of which only the beginning is known: the rest becomes the body. */
+export function cutHead(bytes: Uint8Array): Head {
+  const bodyStart = bytes.lastIndexOf(10) + 1;
+  return { ...parseHead(bytes.subarray(0, bodyStart), true)!, bodyStart, cut: true };
+}
+
 /** Serializes the header and the empty line; without the empty line when the header was cut and continues. */
 export function printHead(header: Header, cut = false): Bytes {
   return encodeLatin1(header.map((field) => field.raw + "\n").join("") + (cut ? "" : "\n"));

@@ -6,6 +6,7 @@ import { errorText, Fail, provesMissing } from "../../lib/fail.ts";
 import { isDue } from "../../outgoing/outbox/progress.ts";
 import { checkLauncher } from "../transport/commit.ts";
 import { daily } from "../state/daily.ts";
+import { writeStamp } from "../system/files.ts";
 import { after } from "../system/timer.ts";
 import type { OutboxContext } from "./context.ts";
 import { deliver, tellAboutLogin } from "./deliver.ts";
@@ -153,9 +154,7 @@ class Run {
 
 function noteRun(outbox: string, now: Date): void {
   try {
-    Deno.mkdirSync(outbox, { recursive: true, mode: 0o700 });
-    Deno.openSync(lastRunFile(outbox), { write: true, create: true, mode: 0o600 }).close();
-    Deno.utimeSync(lastRunFile(outbox), now, now);
+    writeStamp(lastRunFile(outbox), now);
   } catch {
     // On a full disk mail is still sent.
   }

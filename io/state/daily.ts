@@ -1,5 +1,6 @@
 /** Daily work. The mtime of a file in `daily` records the last run, so that the check costs each message one stat. */
 import { dayOf } from "../../lib/date.ts";
+import { writeStamp } from "../system/files.ts";
 
 /**
  * Runs work with the first message of a day (UTC). Errors do not stop mail; the work is retried with the next message.
@@ -16,9 +17,7 @@ export async function daily(
   const stamp = `${state}/daily/${what}`;
   try {
     if (lastDay(stamp) === dayOf(now) || !await work()) return;
-    Deno.mkdirSync(`${state}/daily`, { recursive: true, mode: 0o700 });
-    Deno.openSync(stamp, { write: true, create: true, mode: 0o600 }).close();
-    Deno.utimeSync(stamp, now, now);
+    writeStamp(stamp, now);
   } catch {
     // Delivering the message has priority.
   }

@@ -171,6 +171,13 @@ export function syncFolder(path: string): void {
   }
 }
 
+/** Creates a file whose mtime is a date, or changes the date. @throws errors of the file system */
+export function writeStamp(path: string, when: Date): void {
+  Deno.mkdirSync(path.slice(0, path.lastIndexOf("/")), { recursive: true, mode: 0o700 });
+  Deno.openSync(path, { write: true, create: true, mode: 0o600 }).close();
+  Deno.utimeSync(path, when, when);
+}
+
 /** Removes a file or an empty folder. Errors are ignored: it may not exist, or another process may have removed it. */
 export function tryRemove(path: string): void {
   try {

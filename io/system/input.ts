@@ -1,7 +1,7 @@
 /** Reads a message from standard input, and writes to standard output. Memory does not grow with the message. */
 import { type Bytes, concat } from "../../lib/bytes.ts";
 import { Fail, reason } from "../../lib/fail.ts";
-import { type Head, parseHead } from "../../lib/message.ts";
+import { cutHead, type Head, parseHead } from "../../lib/message.ts";
 
 /** Maximum size of a header. */
 export const MAX_HEADER_BYTES = 1024 * 1024;
@@ -58,7 +58,11 @@ export async function readInput(prefix: number, strict: boolean, from: Source = 
     if (!whole && !over && (size < prefix || size < 2 * tried)) continue;
     tried = size;
     const bytes = concat(...parts);
-    const head = parseHead(bytes, whole) ?? (over ? cutHead(bytes, strict) : undefined);
+    const complete = parseHead(bytes, whole);
+    if (complete === undefined && over && strict) {
+      throw new Fail("data", `The header is longer than ${MAX_HEADER_BYTES} bytes`);
+    }
+    const head = complete ?? (over ? cutHead(bytes) : undefined);
     if (head !== undefined) {
       return {
         prefix: bytes,
@@ -69,13 +73,6 @@ export async function readInput(prefix: number, strict: boolean, from: Source = 
       };
     }
   }
-}
-
-/** Cuts a header that is too long after its last complete line; the rest is treated as body. */
-function cutHead(bytes: Bytes, strict: boolean): Head {
-  if (strict) throw new Fail("data", `The header is longer than ${MAX_HEADER_BYTES} bytes`);
-  const bodyStart = bytes.lastIndexOf(10) + 1;
-  return { ...parseHead(bytes.subarray(0, bodyStart), true)!, bodyStart, cut: true };
 }
 
 async function* rest(from: Source, first: Uint8Array, whole: boolean): AsyncGenerator<Uint8Array> {

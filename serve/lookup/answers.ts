@@ -2,7 +2,7 @@
 import { dayOf } from "../../lib/date.ts";
 import { LEDGER_DAYS } from "../../lib/entry.ts";
 import { errorText, Fail } from "../../lib/fail.ts";
-import { type Head, parseHead } from "../../lib/message.ts";
+import { cutHead, parseHead } from "../../lib/message.ts";
 import type { Bytes } from "../../lib/bytes.ts";
 import type { Delivery } from "../../incoming/delivery.ts";
 import { LOOKUP_VERSION } from "../../io/state/shared/ask.ts";
@@ -132,6 +132,7 @@ async function decideContent(
   message: Bytes,
   context: DoorContext,
 ): Promise<Decision> {
+  // The end of a long header is beyond the part of the message that was sent.
   const { header, bodyStart, cut = false } = parseHead(message, whole) ?? cutHead(message);
   const delivery: Delivery = {
     sender,
@@ -149,12 +150,6 @@ async function decideContent(
   if (reason === undefined) return { ...decision, reply };
   const why = notRejected(String(decision.event?.why), reason);
   return { ...decision, ...(decision.event && { event: { ...decision.event, outcome: "passed", why } }) };
-}
-
-/** Treats all complete lines as the header, if its end is beyond the part of the message that was sent. */
-function cutHead(message: Bytes): Head {
-  const bodyStart = message.lastIndexOf(10) + 1;
-  return { ...parseHead(message.subarray(0, bodyStart), true)!, bodyStart, cut: true };
 }
 
 function record({ event }: Decision, context: DoorContext): void {
