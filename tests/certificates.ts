@@ -8,10 +8,26 @@ export class Authority {
   /** The file with the CA certificate. */
   readonly ca = `${this.folder}/ca.pem`;
 
-  static async make(): Promise<Authority> {
+  static async make(name = "Test CA"): Promise<Authority> {
     const authority = new Authority();
-    await authority.#openssl("req", "-x509", ...KEY, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=Test CA");
+    await authority.#openssl("req", "-x509", ...KEY, "-keyout", "ca.key", "-out", "ca.pem", "-subj", `/CN=${name}`);
     return authority;
+  }
+
+  /** A certificate as `openssl req -x509` makes it: signed by itself, and that of a CA. */
+  async self(names: string): Promise<{ cert: string; key: string }> {
+    const files = [
+      "-keyout",
+      "self.key",
+      "-out",
+      "self.pem",
+      "-subj",
+      "/CN=self",
+      "-addext",
+      `subjectAltName=${names}`,
+    ];
+    await this.#openssl("req", "-x509", ...KEY, ...files);
+    return this.#pair("self");
   }
 
   /** A certificate for these names, such as `DNS:localhost,IP:127.0.0.1`, valid for that many days. */
@@ -20,8 +36,12 @@ export class Authority {
     await this.#openssl("req", ...KEY, "-keyout", "leaf.key", "-out", "leaf.csr", "-subj", "/CN=leaf");
     const signs = ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", "leaf.ext"];
     await this.#openssl("x509", "-req", "-in", "leaf.csr", ...signs, "-days", `${days}`, "-out", "leaf.pem");
-    const read = (name: string) => Deno.readTextFileSync(`${this.folder}/${name}`);
-    return { cert: read("leaf.pem"), key: read("leaf.key") };
+    return this.#pair("leaf");
+  }
+
+  #pair(name: string): { cert: string; key: string } {
+    const read = (ending: string) => Deno.readTextFileSync(`${this.folder}/${name}.${ending}`);
+    return { cert: read("pem"), key: read("key") };
   }
 
   async #openssl(...args: string[]): Promise<void> {

@@ -7,6 +7,7 @@ import { lineOf, printServer, serverOf, type Settings } from "../../lib/settings
 import type { Scheme } from "../../lib/settings/schema.ts";
 import { readCertificates, readPassword } from "../../io/system/load.ts";
 import { settingOf } from "../../io/transport/credentials.ts";
+import { Rejected } from "../../io/transport/rejected.ts";
 import { accountOf } from "../../outgoing/account.ts";
 import { chooseSender, sign } from "../../outgoing/sender.ts";
 import type { Finding, TextFile } from "./finding.ts";
@@ -178,8 +179,8 @@ function report(
 /** Returns the setting to look at, and what to do. */
 function suggestion(error: Fail, { table, ...account }: Account): { name: string; fix: string } {
   const command = account.password_command.length > 0 ? "password_command" : "oauth2_command";
-  // An error of the program suggests its own fix.
-  if (error.fix !== undefined) return { name: command, fix: error.fix };
+  // An error of the program, or about the certificate, suggests its own fix.
+  if (error.fix !== undefined) return { name: error instanceof Rejected ? "host" : command, fix: error.fix };
   if (error.kind !== "permission") {
     return { name: "host", fix: `Check ${table}.host, port, security and ca, and whether the server is reachable` };
   }

@@ -223,17 +223,26 @@ test("XOAUTH2 and OAUTHBEARER: the token, and the server's error", async () => {
   }
 });
 
-test("certificates that are expired, for another name (a captive portal) or of another CA: no password is read, and nothing is sent", async (t) => {
+test("certificates that are not accepted, such as that of a captive portal: no password is read, and nothing is sent", async (t) => {
   await using desk = await Desk.open();
   const { home, authority } = desk;
   const other = await Authority.make();
   using _other = other;
-  const cases: [what: string, tls: Tls, says: RegExp][] = [
-    ["expired", await authority.leaf("DNS:localhost", -1), /expired/i],
-    ["of another name", await authority.leaf("DNS:portal.hotel.example"), /not valid for name/i],
-    ["of another CA", await other.leaf("DNS:localhost"), /BadSignature/],
+  using unknown = await Authority.make("Another CA");
+  const login = /: log in to the network if it has a login page; /;
+  const cases: [what: string, tls: Tls, says: RegExp, fix: RegExp][] = [
+    ["expired", await authority.leaf("DNS:localhost", -1), /expired/i, /: check the clock; otherwise the server needs/],
+    ["of another name", await authority.leaf("DNS:portal.hotel.example"), /not valid for name/i, login],
+    ["of another CA of the same name", await other.leaf("DNS:localhost"), /BadSignature/, login],
+    [
+      "of an unknown CA",
+      await unknown.leaf("DNS:localhost"),
+      /UnknownIssuer/,
+      /: log in .*; for a private CA, set ca /,
+    ],
+    ["of a CA", await authority.self("DNS:localhost"), /CaUsedAsEndEntity/, /: the server needs a .* CA:FALSE$/m],
   ];
-  for (const [what, tls, says] of cases) {
+  for (const [what, tls, says, fix] of cases) {
     for (const security of ["tls", "starttls"]) {
       await t.step(`${what}, ${security}`, async () => {
         const answers: Answers = { extensions: EXTENSIONS };
@@ -243,6 +252,7 @@ test("certificates that are expired, for another name (a captive portal) or of a
         desk.settings(desk.account("isp", more, portal.port));
         const ran = await home.shim([ANN], letter("greg@example.org"));
         oneLine(ran, 75, new RegExp(`^shim: localhost:${portal.port} cannot be used: .*(?:${says.source})`, "i"));
+        assert.match(ran.stderr, fix);
         assert.ok(!portal.lines.some((line) => /^(?:AUTH|MAIL)/.test(line)));
         assert.deepEqual(portal.accepted, []);
         assert.equal(home.read("runs"), "", "no password was asked for");

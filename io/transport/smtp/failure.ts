@@ -138,7 +138,8 @@ export class Failures {
 
   /** The session failed before the final dot. A retry may succeed. */
   broken(step: Step, why: string, cause?: unknown): SmtpRejected {
-    return new SmtpRejected("temporary", step, `${this.server} cannot be used: ${this.#hide(why)}`, { cause });
+    const fix = cause instanceof Deno.errors.InvalidData ? certificateFix(cause.message) : undefined;
+    return new SmtpRejected("temporary", step, `${this.server} cannot be used: ${this.#hide(why)}`, { fix, cause });
   }
 
   /** The session timed out or was aborted before the final dot. */
@@ -176,6 +177,18 @@ export class Failures {
     };
     return `${this.server} ${words[step] ?? "cannot be used"}`;
   }
+}
+
+/** What to do about a certificate that is not accepted, by the words of the TLS library. */
+const CERTIFICATE_FIXES: readonly (readonly [words: RegExp, fix: string])[] = [
+  [/UnknownIssuer|BadSignature/, "log in to the network if it has a login page; for a private CA, set ca to its file"],
+  [/not valid for/, "log in to the network if it has a login page; otherwise check host"],
+  [/expired|not ?valid ?yet/i, "check the clock; otherwise the server needs a new certificate"],
+  [/CaUsedAsEndEntity/, "the server needs a certificate with the basic constraint CA:FALSE"],
+];
+
+function certificateFix(message: string): string | undefined {
+  return CERTIFICATE_FIXES.find(([words]) => words.test(message))?.[1];
 }
 
 /** Returns the system's error message, for use within a sentence. */
