@@ -12,12 +12,13 @@ import { addressIn, type Delivery, DOUBLE_BOUNCE, isUnreadable } from "../incomi
 import { judge } from "../incoming/judge.ts";
 import { loggedBounce } from "../incoming/logged.ts";
 import { isNeed } from "../incoming/need.ts";
-import { isBounceSender, type Verdict } from "../incoming/verdict.ts";
+import { forgedVerdict, isBounceSender, type Verdict } from "../incoming/verdict.ts";
 import { remembersAllLately } from "../io/state/forgotten.ts";
 import { decide, storesFor } from "../io/state/lookups.ts";
 import { FORGOTTEN, whyUncertain } from "../io/state/stores.ts";
 import { sign } from "../outgoing/sender.ts";
 import type { Loaded } from "./loaded.ts";
+import { keyProblem, reverseForwarded } from "./map/forwarding.ts";
 import { reply } from "./reply.ts";
 
 /** A decision. */
@@ -188,7 +189,7 @@ function signed(address: string, { loaded, sender, now }: DoorContext): Decision
   const judged = judge({ sender, recipients: [address] }, { settings, identities, now, answers: false });
   // A bounce to an identity cannot be judged by the envelope alone.
   if (isNeed(judged)) return { needsMessage: true };
-  const { verdict } = judged;
+  const verdict = asForwarded(judged.verdict, address, { loaded, now });
   if (UNRELATED_CHECKS.includes(verdict.check)) return { unrelated: true };
   const plain = verdict.expired;
   if (plain !== undefined && sender !== null && !isBounceSender(sender) && settings.incoming.forged === "refuse") {
@@ -206,6 +207,18 @@ function signed(address: string, { loaded, sender, now }: DoorContext): Decision
     return passed({ ...verdict, reason }, loaded);
   }
   return refused(verdict, reply("550 5.1.1", "No such address", contact(loaded)));
+}
+
+/**
+ * In an SRS domain that is also that of forwarded mail, an address that belongs to no identity must be one that the map
+ * `srs-back` reverses. A hook cannot check that, because it has no keys of forwarded mail.
+ */
+function asForwarded(verdict: Verdict, address: string, { loaded, now }: Omit<DoorContext, "sender">): Verdict {
+  const { settings, identities, forwarding } = loaded;
+  if (verdict.passed !== true || settings.srs.others === "pass" || forwarding === undefined) return verdict;
+  if ("problem" in forwarding || keyProblem(forwarding, now) !== undefined) return verdict;
+  const back = reverseForwarded(address, { settings, identities, keys: forwarding.keys, now });
+  return "address" in back ? verdict : forgedVerdict(verdict.check, `not a forwarded address: ${back.why}`, loaded);
 }
 
 /**

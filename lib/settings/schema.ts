@@ -221,7 +221,8 @@ export const TABLES = {
       ["forged", "pass"],
       "forged",
       "What happens to mail for a signed address in the SRS domain that belongs to none of these identities: `forged`, " +
-        "or `pass` where other users or postsrsd share the domain. If the domain is also `forwarding.domain`, such mail passes.",
+        "or `pass` where other users or postsrsd share the domain. If the domain is also `forwarding.domain`, hooks pass such mail, and `serve` rejects an address " +
+        "that it cannot reverse.",
     ),
   },
   prvs: {

@@ -8,12 +8,13 @@ import { utf8 } from "../../lib/bytes.ts";
 import { isRejection } from "../../lib/fail.ts";
 import { glob } from "../../lib/glob.ts";
 import { type Identity, identityOf } from "../../lib/settings/identity.ts";
-import { type Key, signingKey, validKeys } from "../../lib/settings/keys.ts";
+import { type Key, noValidKey, signingKey, validKeys } from "../../lib/settings/keys.ts";
 import type { Settings } from "../../lib/settings/parse.ts";
 import { prvsParts } from "../../lib/prvs.ts";
 import { inTime, srsForward, srsOpen } from "../../lib/srs.ts";
-import { isSrsDomain, recipientIn } from "../../incoming/claimed.ts";
+import { claimOf, isSrsDomain, recipientIn } from "../../incoming/claimed.ts";
 import { isBounceSender } from "../../incoming/verdict.ts";
+import type { ForwardingKeys } from "../loaded.ts";
 
 /** The settings and keys with which addresses are rewritten and reversed. */
 export interface ForwardingContext {
@@ -86,7 +87,11 @@ export function reverseForwarded(text: string, context: ForwardingContext): Rewr
     });
   } catch (error) {
     if (!isRejection(error)) throw error;
-    return { why: /^SRS[01][-+=]/i.test(recipient.local) ? WRONG_HASH : "not an SRS address" };
+    if (!/^SRS[01][-+=]/i.test(recipient.local)) return { why: "not an SRS address" };
+    // In a domain that is also the SRS domain of identities, most bounces are about their own mail.
+    const claimed = claimOf(recipient.local)?.address;
+    const parts = claimed === undefined ? undefined : mailbox(claimed);
+    return { why: parts !== undefined && belongsToUs(parts, context) ? OURS : WRONG_HASH };
   }
   const { address, age } = opened;
   // SRS1 has no time stamp of its own: the first forwarder checks the one of its address.
@@ -100,12 +105,21 @@ export function reverseForwarded(text: string, context: ForwardingContext): Rewr
     // The message was forwarded here, then by another host, and then here again. SRS0 contains no such address.
     return first ? reverseForwarded(formatAddress(inside), context) : { why: "the address inside is a forwarded one" };
   }
-  if (belongsToUs(inside, context)) return { why: "the address inside belongs to an identity" };
+  if (belongsToUs(inside, context)) return { why: OURS };
   return checked(formatAddress(inside));
 }
 
 /** The reason for an address that was not signed, or signed with another key. */
 export const WRONG_HASH = "wrong hash";
+
+/** Returns why nothing can be signed or verified now; undefined if it can, or never will be. */
+export function keyProblem(forwarding: ForwardingKeys, now: Date): string | undefined {
+  if ("problem" in forwarding) return forwarding.problem;
+  return noValidKey(forwarding.keys, now) === "future" ? "The forwarding keys are dated in the future" : undefined;
+}
+
+/** The reason for an address that the door or the hook judges with the keys of the identity. */
+const OURS = "the address inside belongs to an identity";
 
 /** Returns whether this is an identity, a prvs address of one, or an address in an SRS domain. */
 function belongsToUs({ local, domain: written }: Address, { identities }: ForwardingContext): boolean {

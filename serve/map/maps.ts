@@ -6,7 +6,6 @@ import { canonical } from "../../lib/address.ts";
 import { errorText } from "../../lib/fail.ts";
 import type { Event } from "../../lib/log.ts";
 import { canonicalAddress, identityOf } from "../../lib/settings/identity.ts";
-import { noValidKey } from "../../lib/settings/keys.ts";
 import { claimOf, isSrsDomain, recipientIn } from "../../incoming/claimed.ts";
 import { openPrvs } from "../../incoming/checks/signed_recipient.ts";
 import { addressIn, isUnreadable } from "../../incoming/delivery.ts";
@@ -15,7 +14,15 @@ import { isNeed } from "../../incoming/need.ts";
 import { log } from "../../io/system/log.ts";
 import type { Loaded } from "../loaded.ts";
 import type { Protocol } from "../sockets/requests.ts";
-import { forwardSender, NO_KEY, quoted, reverseForwarded, type Rewritten, WRONG_HASH } from "./forwarding.ts";
+import {
+  forwardSender,
+  keyProblem,
+  NO_KEY,
+  quoted,
+  reverseForwarded,
+  type Rewritten,
+  WRONG_HASH,
+} from "./forwarding.ts";
 import { netstring, NetstringReader } from "./netstring.ts";
 
 /** What a map knows about a key: the address; why there is none, with whether that is logged; or a temporary error. */
@@ -125,11 +132,12 @@ function forwarded(
 ): Found {
   const { settings, identities, forwarding } = loaded;
   if (forwarding === undefined) return { why: "forwarding.domain is not set" };
-  if ("problem" in forwarding) return { temporary: forwarding.problem };
-  if (noValidKey(forwarding.keys, now) === "future") {
-    return { temporary: "The forwarding keys are dated in the future" };
-  }
-  const rewritten = rewrite(key, { settings, identities, keys: forwarding.keys, now });
+  const problem = keyProblem(forwarding, now);
+  const keys = "keys" in forwarding ? forwarding.keys : [];
+  const rewritten = rewrite(key, { settings, identities, keys, now });
   if ("address" in rewritten) return rewritten;
-  return { ...rewritten, logged: [NO_KEY, WRONG_HASH].includes(rewritten.why) };
+  const needsKey = [NO_KEY, WRONG_HASH].includes(rewritten.why);
+  // Whatever needs no key is decided without one: mail of identities must not depend on the keys of forwarded mail.
+  if (needsKey && problem !== undefined) return { temporary: problem };
+  return { ...rewritten, logged: needsKey };
 }

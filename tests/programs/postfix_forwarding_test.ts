@@ -5,7 +5,7 @@ import { fieldOf, qsbmf, SECRET } from "../rig.ts";
 import { Sink } from "../smtp_sink.ts";
 import { srsForward } from "../../mod.ts";
 import { freePort, needPostfix, Postfix, smtp, until } from "./postfix.ts";
-import { MapsHost, replaced } from "./postfix_maps.ts";
+import { forwardingInSrsDomain, MapsHost, replaced } from "./postfix_maps.ts";
 import { GREG, LETTER, LIE, MAIN, plainSnippet, srs } from "./site.ts";
 
 const test = await needPostfix();
@@ -259,4 +259,33 @@ test("with master.cf only mail that local(8) forwards is rewritten", async () =>
   const local = /(\w+): to=<postmaster@example\.org>.*status=sent/.exec(near.postfix.log)![1]!;
   assert.match(near.postfix.log, new RegExp(`${local}: from=<jo@sender\\.example>`));
   assert.match(far.log, /from=<SRS0=/);
+});
+
+test("without a milter, in the SRS domain of an identity: both maps reverse their own addresses", async () => {
+  const { main, config } = forwardingInSrsDomain();
+  await using sink = new Sink();
+  await using near = await MapsHost.start({
+    config: replaced(config, "/etc/countersign/keys/forwarding", "forwarding-keys"),
+    main: `${MAIN}${plainSnippet("policy/main.cf")}${main}mynetworks = 127.0.0.9/32
+local_transport = smtp:[127.0.0.1]:${sink.port}
+transport_maps = inline:{ { * = smtp:[127.0.0.1]:${sink.port} } }
+relay_domains = other.example
+`,
+  });
+  const { port } = near.postfix;
+  const deliveredTo = async (sender: string, recipient: string, nth: number) => {
+    assert.match(await smtp(port, sender, recipient, LETTER), /^250/, near.trouble());
+    await until("delivery", () => sink.accepted.length === nth, near.trouble);
+    return sink.accepted[nth - 1]!;
+  };
+  const { from } = await deliveredTo("jo@sender.example", "bob@other.example", 1);
+  assert.match(from, /^SRS0=[\w-]{8}=..=sender\.example=jo@srs\.example\.org$/);
+  assert.deepEqual((await deliveredTo("", from, 2)).to, ["jo@sender.example"]);
+  assert.deepEqual((await deliveredTo("", srs(GREG), 3)).to, [`${GREG}@example.org`]);
+  assert.deepEqual((await deliveredTo("", "postmaster@srs.example.org", 4)).to, [`${GREG}@example.org`]);
+  const wrong = [from.replace(/=..(?=......=)/, "=zz"), srs(GREG, new Date(), "a secret for forwarded mail only")];
+  for (const address of wrong) {
+    assert.match(await smtp(port, "", address, qsbmf("x", LIE)), /^550 5\.1\.1 .*: No such address/);
+  }
+  assert.deepEqual(await near.doctor(), []);
 });

@@ -10,7 +10,7 @@ import { COUNTERSIGN } from "../admin/run.ts";
 import { countersignLauncher, ServeProcess } from "../serve/process.ts";
 import { Postfix, until } from "./postfix.ts";
 import { run } from "./postfix_milter.ts";
-import { GREG } from "./site.ts";
+import { GREG, plainSnippet } from "./site.ts";
 
 /** Options of a test host. */
 export interface MapsSetup {
@@ -108,4 +108,18 @@ export class MapsHost implements AsyncDisposable {
 export function replaced(text: string, from: string, to: string): string {
   assert.ok(text.includes(from), from);
   return text.replaceAll(from, to);
+}
+
+/** The lines of contrib for forwarding with the SRS domain of the identities, which Postfix already accepts. */
+export function forwardingInSrsDomain(): { main: string; config: string } {
+  const [main, config] = ["main.cf", "config.toml"].map((name) => plainSnippet(`forwarding/${name}`)) as [
+    string,
+    string,
+  ];
+  const without = main.replace(/^virtual_alias_.*\n/gm, "");
+  assert.equal(main.split("\n").length - without.split("\n").length, 2);
+  return {
+    main: replaced(without, "@forward\\.example\\.org", "@srs\\.example\\.org"),
+    config: replaced(config, "forward.example.org", "srs.example.org"),
+  };
 }

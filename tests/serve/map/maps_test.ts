@@ -227,7 +227,7 @@ Deno.test("what srs-back does not return", async (t) => {
   }
   assert.equal(
     home.log().filter((line) => / at=map check=srs-back outcome=not-found why="wrong hash"/.test(line)).length,
-    5,
+    4,
   );
   assert.match(ask(home, `srs-back ${forwarded("jo@b.example", { days: 21 })}`), /^OK jo@b\.example$/);
 });
@@ -243,6 +243,18 @@ Deno.test("a signed address of an identity never verifies with a forwarding key,
   assert.match(ask(home, "srs-forward jo@b.example"), /^OK SRS0=/, "the previous settings remain in use");
   home.write("site.toml", home.read("site.toml").replace("[forwarding]", `[forwarding]\nkeys = "keys/ann"`));
   assert.match(home.engine.reload() ?? "", /forwarding\.keys is the key file of ann@example\.org/);
+});
+
+Deno.test("in the SRS domain of an identity, its own bounces need no forwarding key and are not logged", () => {
+  using home = forwarder();
+  home.configure(SETTINGS.replace(DOMAIN, "srs.example.org"));
+  assert.equal(home.engine.reload(), undefined);
+  for (const address of [srs(), srs("greg", "mallory")]) {
+    assert.equal(ask(home, `srs-back ${address}`), "NOTFOUND ");
+  }
+  const own = forwarded("jo@b.example", { domain: "srs.example.org" });
+  assert.equal(ask(home, `srs-back ${own}`), "OK jo@b.example");
+  assert.deepEqual(home.log(), []);
 });
 
 Deno.test("keys rotate; without one that can sign mail is not rewritten; unreadable ones defer", () => {
@@ -261,7 +273,12 @@ Deno.test("keys rotate; without one that can sign mail is not rewritten; unreada
   assert.match(home.reports.at(-1)!, /^Mail to be forwarded is deferred: .*Key file is readable by others/);
   assert.match(ask(home, "srs-forward jo@b.example"), /^TEMP .*Key file is readable by others/);
   assert.match(ask(home, `srs-back ${forwarded("jo@b.example")}`), /^TEMP /);
-  assert.equal(ask(home, 'srs-forward ""'), "NOTFOUND ", "a bounce is not deferred");
+  for (const key of ['""', PLAIN, srs(), "MAILER-DAEMON@b.example", "jo@sub.example.org"]) {
+    assert.equal(ask(home, `srs-forward ${key}`), "NOTFOUND ", `${key} needs no key`);
+  }
+  for (const key of [`jo@${DOMAIN}`, forwarded(PLAIN), "jo@b.example"]) {
+    assert.equal(ask(home, `srs-back ${key}`), "NOTFOUND ", `${key} needs no key`);
+  }
   assert.match(home.log().at(-1)!, / at=map check=srs-back outcome=deferred error=/);
 });
 

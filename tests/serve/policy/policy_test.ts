@@ -1,5 +1,6 @@
 /** The role `policy`: which action Postfix gets for which request. */
 import assert from "node:assert/strict";
+import { srsForward } from "../../../lib/srs.ts";
 import { EngineHome } from "../engine.ts";
 import { DAY_MS, PLAIN, srs, unreadable } from "../at_door.ts";
 import { hear, RequestsServer } from "../requests_server.ts";
@@ -128,21 +129,59 @@ Deno.test("the grace period applies to refuse_unsigned, as at the door", () => {
   }
 });
 
-Deno.test("in an SRS domain that is also that of forwarded mail, addresses of others pass: the map verifies them", () => {
-  using home = new EngineHome(`[forwarding]\ndomain = "SRS.example.org"\n`);
-  home.write("forwarding-keys", `f1 2026-11-01 a secret for forwarded mail only\n`, 0o600);
-  assert.equal(home.engine.reload(), undefined);
+Deno.test("in an SRS domain that is also that of forwarded mail, addresses of others must be forwarded ones", async (t) => {
+  const secret = "a secret for forwarded mail only";
   const none = "550 5.1.1 No such address";
-  const rows: [recipient: string, expected: string][] = [
-    ["SRS0=abcd=KA=b.example=jo@srs.example.org", "DUNNO"],
-    ["SRS1=abcd=b.example==abcd=KA=c.example=jo@srs.example.org", "DUNNO"],
-    ["SRS0=abcd=KA=example.org=greg@srs.example.org", none],
-    ["SRS0=abcd=KA=jo@srs.example.org", none],
-    ["jo@srs.example.org", none],
-    [srs(), "DUNNO"],
-    [srs("greg", "a secret for forwarded mail only"), none],
-  ];
-  for (const [recipient, expected] of rows) assert.equal(action(home, request("", recipient)), expected, recipient);
+  const forwarded = (sender: string, { by = secret, days = 0 } = {}) =>
+    srsForward(sender, "srs.example.org", {
+      secrets: [by],
+      hashLength: 8,
+      alphabet: "base64url",
+      now: new Date(Date.now() - days * DAY_MS),
+    });
+  const start = (more = "", forged = "refuse") => {
+    const home = new EngineHome(`[forwarding]\ndomain = "SRS.example.org"\n${more}`, { forged });
+    home.write("forwarding-keys", `f1 2026-11-01 ${secret}\n`, 0o600);
+    assert.equal(home.engine.reload(), undefined);
+    return home;
+  };
+  const wrong = forwarded("jo@b.example", { by: "mallory" });
+  await t.step("addresses", () => {
+    using home = start();
+    const rows: [recipient: string, expected: string][] = [
+      [forwarded("jo@b.example"), "DUNNO"],
+      [forwarded("SRS0=abcd=KA=c.example=jo@b.example"), "DUNNO"],
+      [wrong, none],
+      [forwarded("jo@b.example", { days: 22 }), none],
+      [forwarded("SRS0=abcd=KA=c.example=jo@b.example", { by: "mallory" }), none],
+      ["SRS0=abcd=KA=example.org=greg@srs.example.org", none],
+      ["SRS0=abcd=KA=jo@srs.example.org", none],
+      ["jo@srs.example.org", none],
+      [srs(), "DUNNO"],
+      [srs("greg", secret), none],
+    ];
+    for (const [recipient, expected] of rows) assert.equal(action(home, request("", recipient)), expected, recipient);
+    const [line] = home.log().filter((one) => one.includes("not a forwarded address"));
+    assert.match(
+      line!,
+      / result=forged check=signed-recipient outcome=refused why="not a forwarded address: wrong hash"$/,
+    );
+  });
+  await t.step("a wrong one passes if other programs sign in the domain, or nothing is rejected", () => {
+    for (const home of [start(`[srs]\nothers = "pass"\n`), start("", "mark")]) {
+      assert.equal(action(home, request("", wrong)), "DUNNO");
+      home[Symbol.dispose]();
+    }
+  });
+  await t.step("a key that cannot be read, or is dated in the future, rejects nothing", () => {
+    using home = start();
+    home.write("forwarding-keys", `f1 2999-01-01 ${secret}\n`, 0o600);
+    assert.equal(home.engine.reload(), undefined);
+    assert.equal(action(home, request("", wrong)), "DUNNO");
+    Deno.chmodSync(`${home.path}/forwarding-keys`, 0o644);
+    assert.equal(home.engine.reload(), undefined);
+    assert.equal(action(home, request("", wrong)), "DUNNO");
+  });
 });
 
 Deno.test("several requests on one connection, split anywhere, are answered in their order", async () => {
