@@ -173,11 +173,16 @@ function parts(sent: number, rejected: number, waiting: number): string[] {
   return [`${sent} sent, ${rejected} rejected, ${waiting} waiting`];
 }
 
-/** Returns whether waiting does not help: a certificate of another name, an error in the settings. */
+/**
+ * Returns whether waiting does not help: a certificate of another name, an error in the settings, a sandbox file that
+ * is older than them.
+ */
 function needsPerson(failure: Fail): boolean {
   // A program such as msmtp reports these two with its exit status.
   if (failure instanceof Rejected && [64, 78].includes(failure.code)) return true;
-  if (failure.kind === "temporary") return isCertificateError(failure.cause);
+  if (failure.kind === "temporary") {
+    return isCertificateError(failure.cause) || failure.cause instanceof Deno.errors.NotCapable;
+  }
   return failure.kind !== "refused" && failure.kind !== "data";
 }
 

@@ -1,5 +1,5 @@
 /** Sends a message by way of the outbox. This module is loaded on demand, when `outbox.when` is not `never`. */
-import { Fail } from "../../lib/fail.ts";
+import { Fail, quote } from "../../lib/fail.ts";
 import { inOnePiece, type Message } from "../../lib/message.ts";
 import { printServer, serverOf } from "../../lib/settings/parse.ts";
 import { argumentsFor } from "../../lib/settings/presets.ts";
@@ -8,7 +8,9 @@ import { plannedEntry } from "../../outgoing/outbox/planned.ts";
 import { committing, type RecipientResult, replyText } from "../../outgoing/outbox/progress.ts";
 import type { Plan } from "../../outgoing/plan.ts";
 import { readCertificates, readPassword } from "../system/load.ts";
+import { settingOf } from "../transport/credentials.ts";
 import { checkMayConnect } from "../transport/may_connect.ts";
+import { checkMayRun } from "../transport/may_run.ts";
 import { attempt } from "../transport/attempt.ts";
 import type { Answered } from "../transport/answered.ts";
 import type { Attempt } from "../transport/outcome.ts";
@@ -80,13 +82,20 @@ function waitingFor(entry: OutboxEntry, why: string): OutboxEntry {
 
 /** Reports errors of the settings now, while somebody is waiting for the exit status. @throws {Fail} */
 function checkTransport({ settings: { transport } }: OutboxContext, { envelope, account }: Plan): void {
-  if (transport.via === "command") return void argumentsFor(transport.preset, transport.command, envelope);
+  if (transport.via === "command") {
+    const [program] = argumentsFor(transport.preset, transport.command, envelope);
+    return checkMayRun(program!, quote(program!), "system");
+  }
   if (envelope.sender === undefined) {
     throw new Fail("usage", "Envelope sender unknown", { fix: "set it with -f, or use an identity in From" });
   }
   const { password_file, ca } = account!.account;
   checkMayConnect(printServer(serverOf(account!.account)));
   if (password_file !== "") readPassword(password_file);
+  for (const name of ["password_command", "oauth2_command"] as const) {
+    const [program] = account!.account[name];
+    if (program !== undefined) checkMayRun(program, settingOf(account!.account, name), "config");
+  }
   if (ca !== "") readCertificates(ca);
 }
 

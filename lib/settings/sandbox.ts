@@ -87,7 +87,9 @@ export function permissions(
   const lookup = asksLookup(settings) ? [lookupSocket(settings)] : [];
   const asking = lookup.map((path) => `unix:${path}`);
 
-  give("shim", "read", ...settled, settings.state.folder, ...lookup, ...out, outbox.report, ...login);
+  // A message that is kept is sent later, so the shim checks now whether the programs exist.
+  const checked = outbox.when === "never" ? [] : runs;
+  give("shim", "read", ...settled, settings.state.folder, ...lookup, ...out, outbox.report, ...login, ...checked);
   give("shim", "write", settings.state.folder, ...lookup, ...out, outbox.report);
   give("shim", "run", PRINTENV, ...injector, transport.real[0] ?? "");
   give("shim", "net", ...asking, ...server);

@@ -121,6 +121,30 @@ Deno.test("errors of settings and arguments are reported at once, and nothing is
       78,
       /No permission to connect to 127\.0\.0\.1:\d+: countersign sandbox/,
     );
+    const program = home.write("bin/injector", "#!/bin/sh\nexit 0\n", 0o755);
+    for (
+      const [transport, status, missing] of [
+        [`preset = "sendmail"\ncommand = ["${program}"]\n`, 71, `"${program}" cannot be run: `],
+        [
+          `via = "smtp"\nhost = "smtp.example.net"\nuser = "greg"\npassword_command = ["${program}"]\n`,
+          78,
+          "transport.password_command cannot be run: ",
+        ],
+      ] as const
+    ) {
+      home.settings(`[transport]\n${transport}[outbox]\nwhen = "${when}"\n`);
+      const sandbox = ".config/countersign/config.sandbox";
+      const whole = home.read(sandbox);
+      home.write(sandbox, whole.replaceAll(/^shim --allow-run=.*\/injector\n/gm, ""));
+      const denied = new RegExp(`${missing}\\S+ is not permitted: countersign sandbox$`, "m");
+      oneLine(await home.shim(["ann@example.net"], letter("1")), 78, denied);
+      home.write(sandbox, whole);
+      Deno.chmodSync(program, 0o644);
+      oneLine(await home.shim(["ann@example.net"], letter("1")), status, new RegExp(`${missing}.*executable`));
+      Deno.removeSync(program);
+      oneLine(await home.shim(["ann@example.net"], letter("1")), status, new RegExp(`${missing}.*No such file`));
+      home.write("bin/injector", "#!/bin/sh\nexit 0\n", 0o755);
+    }
     home.settings(`[transport]\npreset = "dma"\n[outbox]\nwhen = "${when}"\n`);
     oneLine(await home.shim(["-f", "<>", "ann@example.net"], letter("1")), 69, /dma does not support the null sender/);
   }
@@ -132,6 +156,19 @@ Deno.test("errors of settings and arguments are reported at once, and nothing is
     oneLine(await home.shim(["ann@example.net"], letter("1")), expected!, new RegExp(`exited with status ${status}`));
   }
   assert.deepEqual([home.names("queue"), home.names("tmp"), sink.accepted.length], [[], [], 0]);
+});
+
+Deno.test("a sandbox that does not permit the program any more: kept, and a run says what to do", async () => {
+  using home = new OutboxHome();
+  const program = home.write("bin/injector", "#!/bin/sh\nexit 75\n", 0o755);
+  home.settings(`[transport]\npreset = "sendmail"\ncommand = ["${program}"]\n[outbox]\nwhen = "always"\n`);
+  assert.deepEqual(await home.shim(["ann@example.net"], letter("1")), OK);
+  const sandbox = ".config/countersign/config.sandbox";
+  home.write(sandbox, home.read(sandbox).replaceAll(/^shim --allow-run=.*\/injector\n/gm, ""));
+  const { code, stderr } = await home.shim(["-q"], "");
+  assert.equal(code, 0);
+  assert.match(stderr, /^shim: Mail waits in the outbox: .* is not permitted: countersign sandbox$/m);
+  assert.equal(home.names("queue").length, 1);
 });
 
 Deno.test("a program that fails temporarily, or times out: kept, and sent once later", async () => {
