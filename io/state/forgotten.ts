@@ -21,6 +21,9 @@ const pathOf = (state: string, note: Note): string => `${state}/${note}`;
 /** The same time by file, for those that this process could not write. */
 const unwritten = new Map<string, number>();
 
+/** The files that {@link prepareForgotten} has created or found. If one disappears, so did all that was remembered. */
+const prepared = new Set<string>();
+
 /** Milliseconds for which a look at the file is valid where a message is only being received. */
 const LOOK_MS = 1000;
 
@@ -49,10 +52,13 @@ export function noteForgotten(state: string, now: Date, note: Note = "forgotten"
 
 /**
  * Creates the file with the time 0 if it is missing, because the door examines it for each forged bounce, and a missing
- * one takes several times as long. Never throws: nothing depends on it.
+ * one takes several times as long. When it disappears later, this process knows that the state was lost. Never throws:
+ * nothing depends on it.
  */
 export function prepareForgotten(state: string, note: Note = "forgotten"): void {
   const path = pathOf(state, note);
+  if (isLost(path)) return noteForgotten(state, new Date(), note);
+  if (note === "forgotten") prepared.add(path);
   if (!isMissing(path)) return;
   const draft = `${path}.${Deno.pid}`;
   try {
@@ -61,7 +67,7 @@ export function prepareForgotten(state: string, note: Note = "forgotten"): void 
     Deno.utimeSync(draft, 0, 0);
     Deno.linkSync(draft, path); // does not replace a note that was written meanwhile
   } catch {
-    // The file stays missing.
+    prepared.delete(path); // it stays missing
   }
   tryRemove(draft);
 }
@@ -96,11 +102,18 @@ export function lastForgotten(state: string, note: Note = "forgotten"): number |
   const known = unwritten.get(path);
   try {
     const written = writtenTime(path);
-    return known === undefined || written === undefined ? known ?? written : Math.max(known, written);
+    if (written === undefined && known === undefined && isLost(path)) {
+      noteForgotten(state, new Date(), note);
+      return unwritten.get(path);
+    }
+    return Math.max(known ?? 0, written ?? 0) || undefined;
   } catch {
     return Infinity;
   }
 }
+
+/** Returns whether the file was there, and is no longer. */
+const isLost = (path: string): boolean => prepared.has(path) && isMissing(path);
 
 /** Removes the note `unreported` when the shared store knows it. @param time its time; a later note stays */
 export function clearUnreported(state: string, time: number): void {
@@ -113,10 +126,10 @@ export function clearUnreported(state: string, time: number): void {
   }
 }
 
-/** Returns the time of the file; undefined when it does not exist, or was only prepared. */
+/** Returns the time of the file, 0 when it was only prepared; undefined when it does not exist. */
 function writtenTime(path: string): number | undefined {
   try {
-    return Deno.statSync(path).mtime!.getTime() || undefined;
+    return Deno.statSync(path).mtime!.getTime();
   } catch (error) {
     if (provesMissing(error)) return undefined;
     throw error;

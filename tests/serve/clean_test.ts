@@ -21,6 +21,28 @@ Deno.test("what the door looks for in each bounce exists, so that it is found qu
   assert.equal(remembersAll(state, new Date()), true);
 });
 
+Deno.test("when the state is deleted, serve no longer knows that it remembers everything", async () => {
+  const rows: [string, (clean: () => void, all: () => boolean) => void][] = [
+    ["a bounce arrives first", (_clean, all) => all()],
+    ["what exists is prepared again first", (clean) => clean()],
+  ];
+  for (const [what, first] of rows) {
+    using home = new EngineHome();
+    const state = `${home.path}/state`;
+    const all = () => remembersAll(state, new Date());
+    const clean = () => cleanHourly(() => home.engine.loaded.settings)();
+    clean();
+    await until("the state of the day", () => existsSync(`${state}/daily/serve`));
+    assert.equal(all(), true, what);
+    Deno.removeSync(state, { recursive: true });
+    first(clean, all);
+    rememberSent(`${state}/sent`, home.identity("greg"), "<1@x>", true, new Date());
+    clean();
+    assert.equal(all(), false, what);
+    assert.ok(Date.now() - Deno.statSync(`${state}/forgotten`).mtime!.getTime() < 60_000, "and the next process knows");
+  }
+});
+
 Deno.test("expired state is removed at startup and then once a day", async () => {
   using home = new EngineHome();
   const state = `${home.path}/state`;
