@@ -68,6 +68,17 @@ export class MapsHost implements AsyncDisposable {
     this.#engine = undefined;
   }
 
+  /** Kills the engine without a warning, as the kernel does when memory is short. */
+  async killEngine(): Promise<void> {
+    this.signalEngine("SIGKILL");
+    await this.stopEngine();
+  }
+
+  /** Sends a signal to the engine itself, and not to its launcher: SIGSTOP makes it hang until SIGCONT. */
+  signalEngine(signal: Deno.Signal): void {
+    Deno.kill(this.#engine!.pid, signal);
+  }
+
   /** Changes the settings, and waits until they are loaded. */
   async change(edit: (text: string) => string): Promise<void> {
     const reloads = () => this.log.match(/ at=serve result=reloaded/g)?.length ?? 0;

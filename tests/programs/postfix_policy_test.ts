@@ -8,7 +8,7 @@ import { needPostfix, smtp, until } from "./postfix.ts";
 import { MapsHost, replaced } from "./postfix_maps.ts";
 import { installOnce } from "./postfix_milter.ts";
 import { Client } from "./smtp_session.ts";
-import { ANN, chown, GREG, LETTER, LIE, MAIN, plainSnippet, Site, siteSnippet, srs } from "./site.ts";
+import { ANN, chown, GREG, LETTER, LIE, MAIN, plainSnippet, returning, Site, siteSnippet, srs } from "./site.ts";
 
 const test = await needPostfix();
 const plain = `${GREG}@example.org`;
@@ -104,6 +104,11 @@ test("a Postfix without a milter rejects forged and moved addresses at RCPT", as
       await arrives();
     }
     assert.match(await smtp(port, "jo@b.example", `${ANN}@example.org`, LETTER), /^250/);
+  });
+
+  await t.step("a bounce to the plain address that returns a valid tag is genuine", async () => {
+    assert.match(await smtp(port, "", plain, returning(GREG)), /^250/);
+    assert.match(fieldOf(await arrives(), "X-Countersign"), /^genuine; check=returned-header;/);
   });
 
   await t.step("a forged bounce to the plain address is left to the hook", async () => {
