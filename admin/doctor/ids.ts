@@ -210,6 +210,7 @@ export const FINDING_IDS = {
   "serve-not-shared": "serve does not share its state with shims and hooks",
   "serve-other-settings": "serve runs with different settings",
   "serve-policy-passes": "The policy service accepts a forged address",
+  "serve-sign-group": "The group of the socket lookup may use the socket sign, too",
   "serve-socket-missing": "A socket of serve does not exist",
   "serve-socket-open": "A socket of serve is world-writable",
   "serve-socket-silent": "A socket of serve does not answer",

@@ -11,7 +11,7 @@ import { SENT_DAYS } from "../../io/state/sent.ts";
 import type { DoctorContext } from "./context.ts";
 import type { Finding } from "./finding.ts";
 import type { FindingId } from "./ids.ts";
-import { whyUnreadable } from "./access.ts";
+import { accounts, whyDenied, whyUnreadable } from "./access.ts";
 import { checkForwardHooks } from "./forward_hooks.ts";
 import { openLog } from "./logfile.ts";
 import { type Answers, NotPermitted, openSession } from "./milter_session.ts";
@@ -83,6 +83,14 @@ async function checkSockets({ findings, notes, now }: DoctorContext, settings: S
         : "Anyone on this machine can have mail signed as any identity, or read the state.";
       add("serve-socket-open", `The socket ${name} is world-writable`, why, `chmod 660 ${path}`);
     }
+    if (name === "sign" && settings.state.lookup !== "" && reaches(path, lookupSocket(settings))) {
+      add(
+        "serve-sign-group",
+        "Whoever may open the socket lookup may open sign as well",
+        "Users, and the programs that receive mail, can have any mail signed as any identity.",
+        "Set serve.socket_folder to another folder than that of state.lookup, without access for its group, and restart",
+      );
+    }
     try {
       const { silent, shared } = await openSession(path, name);
       if (shared === false && asksLookup(settings)) {
@@ -112,6 +120,17 @@ async function checkSockets({ findings, notes, now }: DoctorContext, settings: S
     }
   }
 }
+
+/** Returns whether the group of the socket `lookup` may open `sign`, too; false for the own group of the service. */
+function reaches(sign: string, lookup: string): boolean {
+  const { uid, gid, mode } = socketInfo(lookup) ?? {};
+  if (typeof gid !== "number" || ((mode ?? 0) & 0o020) === 0) return false;
+  if (accounts().some((one) => one.uid === uid && one.gid === gid)) return false;
+  return whyDenied(sign, NOBODY, new Set([gid]), 2, "the socket") === undefined;
+}
+
+/** The number of no user. */
+const NOBODY = -1;
 
 /** Tests an SRS address with a wrong hash; the only side effect is a line in the log of the door. */
 async function askAboutForged(path: string, settings: Settings, now: Date): Promise<Answers | undefined> {

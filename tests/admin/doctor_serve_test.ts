@@ -103,6 +103,30 @@ Deno.test("the socket for look-ups is asked whether its store can be used", asyn
   await milter.close(0);
 });
 
+Deno.test({
+  name: "a group that may open lookup should not be able to open sign",
+  ignore: Deno.uid() !== 0, // only root can give a socket to any group
+  async fn() {
+    using home = new EngineHome();
+    const [users, sockets] = [`${home.path}/lookup-of-users`, `${home.path}/sockets`];
+    home.write("site.toml", home.read("site.toml").replace("[state]\n", `[state]\nlookup = "${users}"\n`));
+    Deno.chmodSync(home.path, 0o755);
+    await using _ = await new Serving().start(home);
+    const loaded = () => home.engine.loaded;
+    const store = { kind: "files", store: fileStore(`${home.path}/state`) } as const;
+    const lookup = new SocketServer(await listenAt(users), lookups({ loaded, store }), () => {});
+    assert.deepEqual((await checked(home)).ids, [], "both belong to the group of their owner");
+    for (const path of [users, `${sockets}/door`, `${sockets}/sign`]) Deno.chownSync(path, null, 60_123);
+    assert.deepEqual((await checked(home)).ids, ["serve-sign-group"]);
+    Deno.chmodSync(sockets, 0o700);
+    assert.deepEqual((await checked(home)).ids, [], "nobody else may enter the folder of sign");
+    Deno.chmodSync(sockets, 0o755);
+    Deno.chownSync(`${sockets}/sign`, null, 60_124);
+    assert.deepEqual((await checked(home)).ids, []);
+    await lookup.close(0);
+  },
+});
+
 Deno.test("systemd opens only the socket lookup, for a mail server without milters", async () => {
   using home = new EngineHome();
   Deno.mkdirSync(`${home.path}/sockets`);

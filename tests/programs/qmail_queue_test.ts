@@ -57,6 +57,13 @@ Deno.test("docs/qmail.md: the settings, the lines of tcp.smtp, and the reply to 
   });
   assert.deepEqual([settings.state.shared, settings.incoming.forged], [true, "refuse"]);
   assert.ok(asksLookup(settings), "serve shares its state only with state.lookup");
+  // The folder of `sign` is closed to the group of `lookup`, to which qmail-smtpd and users belong.
+  const [shared, own] = page.block(/^install -d/).trim().split("\n");
+  assert.match(
+    shared!,
+    new RegExp(`-g countersign-lookup -m 2755 ${settings.state.lookup.slice(0, -"/lookup".length)}$`),
+  );
+  assert.match(own!, new RegExp(`-g countersign -m 700 ${settings.serve.socket_folder}$`));
   const lines = Deno.readTextFileSync(`${ROOT}/contrib/qmail/tcp.smtp`).replaceAll(/^#.*\n/gm, "");
   assert.equal(page.block(/QMAILQUEUE=/), lines);
   assert.match(lines, /QMAILQUEUE="\/usr\/local\/lib\/countersign\/hooks\/queue"/);
