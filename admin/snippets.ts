@@ -93,10 +93,14 @@ export const SNIPPETS = {
   "mutt/muttrc": [
     "# mutt splits this at spaces and does not support quotes, so the path must not contain spaces.",
     'set sendmail="/usr/local/bin/shim"',
+    "# Only mail from the address of an identity is signed.",
+    'set from="greg@example.org"',
   ],
   "neomutt/neomuttrc": [
     "# neomutt splits this at spaces and does not support quotes, so the path must not contain spaces.",
     'set sendmail="/usr/local/bin/shim"',
+    "# Only mail from the address of an identity is signed.",
+    'set from="greg@example.org"',
   ],
   "nmh/mh_profile": [
     "send: -mts sendmail/pipe -sendmail /usr/local/bin/shim -msgid",
