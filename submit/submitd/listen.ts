@@ -5,6 +5,7 @@
 import { createServer, type Server, type Socket } from "node:net";
 import type { SMTPServerSession } from "smtp-server";
 import { Fail, reason } from "../../lib/fail.ts";
+import { printServer } from "../../lib/settings/parse.ts";
 import type { Endpoint } from "../../lib/settings/submission.ts";
 import { SESSION_SECONDS } from "../client.ts";
 import { type Clients, plainAddress } from "./clients.ts";
@@ -40,7 +41,7 @@ export class Door {
   async listen(where: Where, service: Server): Promise<number> {
     const server = createServer((socket) => this.#accept(socket, service));
     this.#servers.push(server);
-    const name = "fd" in where ? `descriptor ${where.fd}` : `${where.host} port ${where.port}`;
+    const name = "fd" in where ? `descriptor ${where.fd}` : printServer({ hostname: where.host, port: where.port });
     await new Promise<void>((resolve, reject) => {
       server.once("error", (error) => reject(new Fail("config", `${name} cannot be used: ${reason(error)}`)));
       server.listen(where, resolve);

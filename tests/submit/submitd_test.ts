@@ -1,5 +1,8 @@
 /** submitd: what a client that has logged in sends leaves like a message from mutt. */
 import assert from "node:assert/strict";
+import { createServer } from "node:net";
+import { Clients } from "../../submit/submitd/clients.ts";
+import { Door } from "../../submit/submitd/listen.ts";
 import { Authority } from "../certificates.ts";
 import { fieldOf } from "../rig.ts";
 import { nothingSent, stubArguments, stubInput, stubRuns } from "../stub.ts";
@@ -50,6 +53,15 @@ Deno.test("a client that disconnects before the final dot has sent nothing", asy
   using other = await RawSmtp.greg(one.tls, one.ca);
   assert.match(await other.say("NOOP"), /^250 /);
   nothingSent(one.home);
+});
+
+Deno.test("an IPv6 address that is in use is named as in the settings", async () => {
+  using other = Deno.listen({ hostname: "::1", port: 0 });
+  const { port } = other.addr as Deno.NetAddr;
+  const door = new Door(new Clients(1, 1));
+  await assert.rejects(door.listen({ host: "::1", port }, createServer()), {
+    message: new RegExp(`^\\[::1\\]:${port} `),
+  });
 });
 
 Deno.test("a key that does not match the certificate is refused, and the previous pair stays in use", async () => {
