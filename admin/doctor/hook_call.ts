@@ -31,3 +31,10 @@ export function hookCall(command: string): HookCall | undefined {
 export function callsHook(text: string): boolean {
   return text.split("\n").some((line) => !/^\s*#/.test(line) && hookCall(line) !== undefined);
 }
+
+/** Returns the fix for a hook that cannot be run. @param trouble why, as `Programs.trouble` says */
+export function unusableFix(program: string, trouble: string): string {
+  if (trouble === "is not executable") return `chmod a+x ${program}`;
+  const [, prefix] = /^(\/.*)\/lib\/countersign\/hooks\/incoming$/.exec(program) ?? [];
+  return `Correct the path, or in a checkout: deno task install${prefix === undefined ? "" : ` --prefix ${prefix}`}`;
+}

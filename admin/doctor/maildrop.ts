@@ -1,7 +1,7 @@
 /** Checks ~/.mailfilter for calls of the hook with which maildrop loses or repeats mail. */
 import { type Finding, findingsOf, type Programs, type TextFile } from "./finding.ts";
 import type { FindingId } from "./ids.ts";
-import { hookCall } from "./hook_call.ts";
+import { hookCall, unusableFix } from "./hook_call.ts";
 
 /** The constructs with which a filter can run the hook. */
 const CALL_FORMS: readonly [RegExp, "backticks" | "xfilter" | "to" | "cc"][] = [
@@ -34,7 +34,7 @@ export function checkMaildrop({ file, text, mode }: TextFile, programs: Programs
     const wrong = programs.trouble(call.program);
     if (wrong !== undefined) {
       const why = form === "backticks" ? "All mail is delivered unchecked." : "All mail stays queued or is bounced.";
-      add("maildrop-hook-unusable", `${call.program} ${wrong}`, number, why, "deno task install, or fix the path");
+      add("maildrop-hook-unusable", `${call.program} ${wrong}`, number, why, unusableFix(call.program, wrong));
     }
     const as = (word: string, why: string) => {
       if (call.as === word) return;

@@ -9,6 +9,9 @@ import { readOptions, STEPS } from "../../serve/milter/protocol.ts";
 /** This program is not permitted to connect. */
 export class NotPermitted extends Error {}
 
+/** The service answers, but cannot use its state. */
+export class StateUnusable extends Error {}
+
 /** Timeout of a session in milliseconds. */
 const TIMEOUT_MS = 5000;
 
@@ -70,7 +73,7 @@ async function askStatus(connection: Deno.Conn): Promise<Answers> {
     if (parts.at(-1)!.includes(10)) break;
   }
   const answer = JSON.parse(new TextDecoder().decode(concat(...parts)));
-  if (answer.error !== undefined) throw new Error(String(answer.error));
+  if (answer.error !== undefined) throw new StateUnusable(String(answer.error));
   if (!("store" in answer)) throw new Error("it is not the socket of this role");
   return { shared: answer.store !== null, ...typeof answer.silent === "string" && { silent: answer.silent } };
 }

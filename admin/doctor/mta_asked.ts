@@ -6,6 +6,7 @@ import { isFile } from "./filesystem.ts";
 import type { Finding } from "./finding.ts";
 import { domainOf } from "./postfix_bounces.ts";
 import { run } from "./programs.ts";
+import { checkVirtualUsers, thisMachine } from "./qmail_users.ts";
 import { testBounces } from "./test_bounces.ts";
 
 const EXIM = ["/usr/sbin/exim4", "/usr/sbin/exim", "/usr/exim/bin/exim", "/usr/local/sbin/exim"];
@@ -32,7 +33,10 @@ export async function askOthers({ findings, now }: DoctorContext, settings: Sett
   // The addresses are input, because others could read a signed address among the arguments.
   const ask = async (program: string, address: string) => (await run([program, "-bt"], `${address}\n`)).out;
   if (exim !== undefined) findings.push(...await checkExim(exim, identities, (address) => ask(exim, address)));
-  if (isFile(SHOWCTL)) findings.push(...checkShowctl((await run([SHOWCTL])).out, identities));
+  if (!isFile(SHOWCTL)) return;
+  const { out } = await run([SHOWCTL]);
+  findings.push(...checkShowctl(out, identities));
+  findings.push(...checkVirtualUsers(out, identities.map(({ signed }) => signed), thisMachine()));
 }
 
 /**

@@ -1,7 +1,7 @@
 /** Checks the configuration of Postfix: main.cf and master.cf, or the output of postconf. */
 import { type Finding, findingsOf, type Programs, type TextFile } from "./finding.ts";
 import type { FindingId } from "./ids.ts";
-import { callsHook, type HookCall, hookCall } from "./hook_call.ts";
+import { callsHook, type HookCall, hookCall, unusableFix } from "./hook_call.ts";
 import { checkPipeArguments } from "./pipe_call.ts";
 import { entries, type Entry, type Parameters, parametersOf, type Service } from "./postconf.ts";
 
@@ -99,8 +99,8 @@ function checkCall(at: Entry, call: HookCall, { hasDestination, programs }: Post
       "postfix-hook-unusable",
       `${call.program} ${wrong}`,
       at,
-      "Postfix defers all mail to the hook, or bounces it, if a shell runs the hook.",
-      "deno task install, or fix the path",
+      "Postfix defers the mail for the hook, or bounces it if it runs the hook through a shell.",
+      unusableFix(call.program, wrong),
     );
   }
   if (call.as !== "postfix") {

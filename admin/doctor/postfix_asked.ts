@@ -2,10 +2,13 @@
 import type { Settings } from "../../lib/settings/parse.ts";
 import type { DoctorContext } from "./context.ts";
 import { isFile } from "./filesystem.ts";
+import { realPath } from "../files.ts";
 import type { Finding } from "./finding.ts";
 import { checkBackscatter, isPublic } from "./backscatter.ts";
+import { injector } from "./injector.ts";
 import { checkBounces } from "./postfix_bounces.ts";
 import { MESSAGE, PostfixQueries } from "./postfix_queries.ts";
+import { checkRunning } from "./postfix_running.ts";
 import { checkSenders } from "./postfix_senders.ts";
 import { run } from "./programs.ts";
 import { signedIdentities } from "./mta_asked.ts";
@@ -42,6 +45,10 @@ export async function askPostfix(
   if (typeof queries === "string") return void findings.push(unreadableConfiguration(folder, queries));
   const identities = signedIdentities(settings, now);
   const { transport: { preset, via }, serve } = settings;
+  const program = injector(settings);
+  const injects = program !== undefined && realPath(program) === realPath(queries.value("sendmail_path"));
+  const addresses = settings.identity.map(({ address }) => address);
+  findings.push(...await checkRunning({ queries, addresses, sends: injects }));
   const sends = via === "command" && ["postfix", "sendmail"].includes(preset) || serve.socket_folder !== "";
   if (sends) findings.push(...await checkSenders(queries, identities));
   findings.push(...await checkBounces({ queries, identities }));

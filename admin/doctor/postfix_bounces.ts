@@ -67,9 +67,19 @@ export async function checkBounces({ queries, identities }: BouncesContext): Pro
   for (const { parameter, table, said } of queries.trouble) {
     if (/Permission denied/.test(said)) continue; // it may hold passwords
     const why = "Postfix defers the mail for which it needs the table, or uses an old version of it.";
-    add("postfix-table", `Table ${table} of ${parameter}: ${said}`, why, `postmap ${table}, or correct ${parameter}`);
+    add("postfix-table", `Table ${table} of ${parameter}: ${said}`, why, tableFix(parameter, table, queries));
   }
   return found;
+}
+
+/** Returns the fix for a table that cannot be queried; postalias(1) builds the tables with the format of aliases(5). */
+function tableFix(parameter: string, table: string, queries: PostfixQueries): string {
+  if (/^(?:hash|btree|lmdb|cdb|dbm|sdbm):/.test(table)) {
+    const isAliases = queries.words("alias_maps").some((word) => word.replace(/^proxy:/, "") === table);
+    return `${isAliases ? "postalias" : "postmap"} ${table}, or correct ${parameter}`;
+  }
+  const asksServer = /\b(?:socketmap|tcp|ldap|mysql|pgsql|memcache):/.test(table);
+  return asksServer ? `Start the server that it queries, or correct ${parameter}` : `Correct ${parameter}`;
 }
 
 type Add = (id: FindingId, what: string, why: string, fix: string) => void;

@@ -1,6 +1,6 @@
 /** Checks ~/.procmailrc for missing flags, without which mail is lost if the hook crashes, and for ignored statuses. */
 import { type Finding, findingsOf, type Programs, type TextFile } from "./finding.ts";
-import { callsHook, hookCall } from "./hook_call.ts";
+import { callsHook, hookCall, unusableFix } from "./hook_call.ts";
 
 /** A recipe. */
 interface Recipe {
@@ -45,7 +45,7 @@ export function checkProcmail({ file, text, mode }: TextFile, programs: Programs
         `${call.program} ${wrong}`,
         recipe.at,
         "All mail is delivered unchecked.",
-        "deno task install, or fix the path",
+        unusableFix(call.program, wrong),
       );
     }
     checkRecipe(recipe, lines, call.as, add);

@@ -1,7 +1,7 @@
 /** Checks dot-qmail files for errors that are documented in dot-qmail(5) and qmail-command(8). */
 import { type Finding, findingsOf, type Programs, type TextFile } from "./finding.ts";
 import type { FindingId } from "./ids.ts";
-import { callsHook, hookCall } from "./hook_call.ts";
+import { callsHook, hookCall, unusableFix } from "./hook_call.ts";
 import { wrapperIn } from "./wrapper.ts";
 
 /** What the checks need besides the files. */
@@ -151,7 +151,7 @@ function lineTrouble(
       "qmail-hook-unusable",
       `${call.program} ${wrong}`,
       "qmail keeps retrying, and all mail stays queued.",
-      "deno task install, or fix the path",
+      unusableFix(call.program, wrong),
     ]);
   }
   const redirect = /^\|\s*(?:\S*\/)?condredirect\b/.test(line);

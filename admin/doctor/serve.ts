@@ -14,7 +14,7 @@ import type { FindingId } from "./ids.ts";
 import { accounts, whyDenied, whyUnreadable } from "./access.ts";
 import { checkForwardHooks } from "./forward_hooks.ts";
 import { openLog } from "./logfile.ts";
-import { type Answers, NotPermitted, openSession } from "./milter_session.ts";
+import { type Answers, NotPermitted, openSession, StateUnusable } from "./milter_session.ts";
 import { withNetwork } from "./programs.ts";
 import { stateOfOther } from "./serve_state.ts";
 import { identityLine } from "./settings.ts";
@@ -114,6 +114,13 @@ async function checkSockets({ findings, notes, now }: DoctorContext, settings: S
           `The sockets of countersign serve were not tested, because this program is not permitted to connect: ${command}`,
         );
         return;
+      }
+      if (error instanceof StateUnusable) {
+        const fix = error.message.startsWith("Redis ")
+          ? "Start Redis, or correct state.redis, redis_password_file and redis_ca in the settings of countersign serve"
+          : "Correct state.folder in the settings of countersign serve, or the folder";
+        add("serve-state-unusable", `countersign serve cannot use its state: ${error.message}`, LOOKUP_EFFECT, fix);
+        continue;
       }
       const why = name === "lookup" ? LOOKUP_EFFECT : "Postfix waits for it, then does what default_action says.";
       add("serve-socket-silent", `The socket ${name} does not answer: ${(error as Error).message}`, why, START);

@@ -1,6 +1,7 @@
 /** What `exim -bt` and qmail-showctl say about bounces. */
 import assert from "node:assert/strict";
 import { checkExim, checkShowctl } from "../../admin/doctor/mta_asked.ts";
+import { checkVirtualUsers } from "../../admin/doctor/qmail_users.ts";
 import { assertComplete } from "./findings.ts";
 
 const IDENTITY = { address: "greg@example.org", signed: "SRS0=aaaaaaaa=X4=example.org=greg@srs.example.org" };
@@ -55,5 +56,46 @@ for (const [text, ids] of SHOWCTL) {
     const found = checkShowctl(text, [IDENTITY]);
     assert.deepEqual(found.map(({ id }) => id), ids);
     found.forEach(assertComplete);
+  });
+}
+
+/** [the line of virtualdomains, the files that exist, what the finding says] */
+const USERS: [string, string[], RegExp?][] = [
+  ["greg-srs", ["/home/greg/.qmail-srs-default"]],
+  ["greg-srs", ["/home/greg/.qmail-default"]],
+  ["Greg", ["/home/greg/.qmail-default"]],
+  [
+    "greg-srs",
+    ["/home/greg/.qmail", "/home/greg/.qmail-srs"],
+    / is delivered to greg, who has no \.qmail-srs-default or \.qmail-default$/,
+  ],
+  ["greg", ["/home/greg/.qmail-srs-default"], /greg, who has no \.qmail-default$/],
+  ["greg-a.b-c", [], /greg, who has no \.qmail-a:b-c-default or \.qmail-a:b-default or \.qmail-default$/],
+  // An account whose home belongs to somebody else is not a user of qmail, and neither is root.
+  ["ann-srs", ["/home/ann/.qmail-srs-default"], /alias, who has no \.qmail-ann-srs-default or /],
+  ["root-srs", ["/var/qmail/alias/.qmail-root-default"]],
+  ["alias-srs", ["/var/qmail/alias/.qmail-srs-default"]],
+  ["alias-srs", [], /alias, who has no \.qmail-srs-default or /],
+  ["greg-srs", ["/var/qmail/users/cdb"]],
+];
+for (const [line, files, expected] of USERS) {
+  Deno.test(`virtualdomains with ${line}, and ${files.join(" ")}: ${expected ?? "no finding"}`, () => {
+    const user = (name: string, uid: number, home: string) => ({ name, uid, gid: uid, home });
+    const owners: Record<string, number> = { "/home/greg": 1000, "/home/ann": 0, "/root": 0, "/var/qmail/alias": 101 };
+    const found = checkVirtualUsers(`Virtual domain: srs.example.org:${line}\n`, [IDENTITY.signed], {
+      accounts: [
+        user("root", 0, "/root"),
+        user("alias", 101, "/var/qmail/alias"),
+        user("greg", 1000, "/home/greg"),
+        user("ann", 1001, "/home/ann"),
+      ],
+      ownerOf: (folder) => owners[folder],
+      isMissing: (path) => !files.includes(path),
+    });
+    assert.equal(found.length, expected === undefined ? 0 : 1, JSON.stringify(found));
+    for (const one of found) {
+      assertComplete(one);
+      assert.match(one.what, expected!);
+    }
   });
 }

@@ -88,7 +88,7 @@ Deno.test("the socket for look-ups is asked whether its store can be used", asyn
   await waiting.close(0);
   const store = new RedisStore(`unix:${home.path}/redis.sock`);
   const broken = await serve({ loaded, store: { kind: "redis", store } });
-  assert.deepEqual((await checked(home)).ids, ["serve-socket-silent"]);
+  assert.deepEqual((await checked(home)).ids, ["serve-state-unusable"]);
   await broken.close(0);
   // The service has other settings, without state.lookup.
   const unshared = await serve({ loaded, store: undefined });

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { checkBounces } from "../../admin/doctor/postfix_bounces.ts";
 import { PostfixQueries } from "../../admin/doctor/postfix_queries.ts";
+import { checkRunning } from "../../admin/doctor/postfix_running.ts";
 import { checkSenders } from "../../admin/doctor/postfix_senders.ts";
 import { checkBackscatter, checkRelayedMx, isPublic } from "../../admin/doctor/backscatter.ts";
 import { run } from "../../admin/doctor/programs.ts";
@@ -128,6 +129,42 @@ test("bounces that Postfix refuses, or passes to another service than the hook",
       const [none] = await checkBounces({ queries, identities: [elsewhere] });
       assert.equal(none, undefined);
     });
+  }
+});
+
+test("a Postfix that mail of an identity needs is not running", async () => {
+  await using postfix = await Postfix.start({ main: `${MAIN}${OWN}` });
+  const check = async (address: string, sends = false) =>
+    await checkRunning({ queries: await ask(postfix.config), addresses: [address], sends });
+  assert.deepEqual(await check("greg@example.org", true), []);
+  assert.equal((await run(["/usr/sbin/postfix", "-c", postfix.config, "stop"])).code, 0);
+  expect(await check("greg@example.org"), { "postfix-stopped": /^Postfix is not running$/ });
+  expect(await check("greg@elsewhere.example", true), { "postfix-stopped": /./ });
+  // A machine whose mail is sent and received elsewhere.
+  assert.deepEqual(await check("greg@elsewhere.example"), []);
+  assert.equal((await run(["/usr/sbin/postfix", "-c", postfix.config, "start"])).code, 0);
+});
+
+/** [a table, the fix] */
+const TABLES: [string, string][] = [
+  ["transport_maps = hash:/etc/no-such-table", "postmap hash:/etc/no-such-table, or correct transport_maps"],
+  ["alias_maps = hash:/etc/no-aliases", "postalias hash:/etc/no-aliases, or correct local_recipient_maps"],
+  ["transport_maps = regexp:/etc/no-such-table", "Correct transport_maps"],
+  [
+    "transport_maps = socketmap:unix:/run/no-such-socket:a",
+    "Start the server that it queries, or correct transport_maps",
+  ],
+];
+
+test("how to fix a table depends on its type", async () => {
+  using home = new Home();
+  home.write("master.cf", Deno.readTextFileSync("/etc/postfix/master.cf") + MASTER);
+  for (const [line, fix] of TABLES) {
+    const domains = line.startsWith("alias") ? "mydestination = example.org, srs.example.org\n" : OWN + PIPE;
+    const main = MAIN.replace(/^local_recipient_maps.*\n/m, "") + domains.replace(/^transport_maps.*\n/m, "");
+    writeMain(home.path, `compatibility_level = 3.6\n${main}${line}\n`);
+    const found = await checkBounces({ queries: await ask(home.path), identities: [IDENTITY] });
+    assert.deepEqual(found.filter(({ id }) => id === "postfix-table").map((one) => one.fix), [fix]);
   }
 });
 

@@ -136,7 +136,7 @@ const DAMAGES: Damage[] = [
     (home) => change(home, ".mailfilter", /[^ `|"]*\/hooks\/incoming/, "/nowhere/hooks/incoming"),
     /^\/nowhere\/hooks\/incoming does not exist$/,
     /^All mail is delivered unchecked\.$/,
-    /^deno task install/,
+    /^Correct the path, or in a checkout: deno task install/,
   ],
   [
     "the filter ignores the status for spam",
