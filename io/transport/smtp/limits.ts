@@ -1,7 +1,7 @@
 /**
  * Limits the duration of a session: a timeout for each step, one for the whole session, and the caller's abort signal.
  */
-import { after } from "../../system/timer.ts";
+import { alarm } from "../../system/timer.ts";
 
 /** Timeouts in seconds. */
 export interface Timeouts {
@@ -54,18 +54,19 @@ export class Limits {
   /** Whether the reply to the final dot is pending. If the session ends now, the outcome is unknown. */
   committed = false;
   #ended = false;
-  /** The error message of a timeout at `at` (milliseconds of `performance.now()`). */
-  #due: { why: string; at: number } | undefined;
-  /** When the next timer fires. */
-  #alarm = Infinity;
   readonly #caller: AbortSignal | undefined;
+  /** Clears the timeout of the step. */
+  #clear: () => void = () => {};
+  /** Clears the timers of the whole session. */
+  readonly #clearAll: (() => void)[] = [];
 
   constructor(readonly timeouts: Timeouts, caller?: AbortSignal) {
     this.#caller = caller;
     if (caller?.aborted) this.#aborted();
     caller?.addEventListener("abort", this.#aborted);
     const { total } = timeouts;
-    if (total > 0) after(total * 1000).then(() => this.#stop(new Stopped(`the server took longer than ${total} s`)));
+    const stop = () => this.#stop(new Stopped(`the server took longer than ${total} s`));
+    if (total > 0) this.#clearAll.push(alarm(total * 1000, stop));
   }
 
   /** Aborted when the session must end; its reason is the error. */
@@ -76,19 +77,23 @@ export class Limits {
   /** Starts the timeout of a step. @param what what is expected, for the error message: `reply to EHLO` */
   wait(step: keyof Timeouts, what: string): void {
     const seconds = this.timeouts[step];
-    this.#due = { why: `no ${what} within ${seconds} s`, at: performance.now() + seconds * 1000 };
-    this.#arm();
+    this.relax();
+    this.#clear = alarm(
+      seconds * 1000,
+      () => this.#stop(new Deno.errors.TimedOut(`no ${what} within ${seconds} s`)),
+    );
   }
 
   /** Stops the timeout, for example while the message is being read. */
   relax(): void {
-    this.#due = undefined;
+    this.#clear();
   }
 
   /** Stops all timeouts at the end of the session. */
   end(): void {
     this.#ended = true;
-    this.#due = undefined;
+    this.relax();
+    for (const clear of this.#clearAll) clear();
     this.#caller?.removeEventListener("abort", this.#aborted);
   }
 
@@ -97,19 +102,7 @@ export class Limits {
   #stop(why: Error): void {
     if (this.#ended) return;
     const abort = () => this.#ended || this.#controller.abort(why);
-    if (this.committed) after(GRACE_SECONDS * 1000).then(abort);
+    if (this.committed) this.#clearAll.push(alarm(GRACE_SECONDS * 1000, abort));
     else abort();
-  }
-
-  /** Uses one timer for many steps, because AbortSignal.timeout cannot be cleared. */
-  #arm(): void {
-    if (this.#due === undefined || this.#alarm <= this.#due.at) return;
-    this.#alarm = this.#due.at;
-    after(Math.max(0, Math.ceil(this.#due.at - performance.now()))).then(() => {
-      this.#alarm = Infinity;
-      if (this.#due === undefined) return;
-      if (performance.now() < this.#due.at) this.#arm();
-      else this.#stop(new Deno.errors.TimedOut(this.#due.why));
-    });
   }
 }
