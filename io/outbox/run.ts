@@ -6,6 +6,7 @@ import { errorText, Fail, provesMissing } from "../../lib/fail.ts";
 import { isDue } from "../../outgoing/outbox/progress.ts";
 import { checkLauncher } from "../transport/commit.ts";
 import { daily } from "../state/daily.ts";
+import { isMissing } from "../system/files.ts";
 import { writeStamp } from "../system/files.ts";
 import { after } from "../system/timer.ts";
 import type { OutboxContext } from "./context.ts";
@@ -16,6 +17,13 @@ import { tell, tellOnce } from "./tell.ts";
 
 /** Sessions at once: for one account, and in all. */
 const [MAX_PER_ACCOUNT, MAX_SESSIONS] = [2, 16];
+
+/**
+ * Entries of an account that other processes are sending, after which a run adds no session for it. cron starts a run
+ * each minute, and while a server does not respond each would wait with two more sessions. The limit is above that of
+ * one run, because a run whose connections broke when the laptop was suspended must not stop the next one.
+ */
+const MAX_BUSY_PER_ACCOUNT = 6;
 
 /**
  * Milliseconds after which the queue is read again while a session lasts: if there is other work, and if there is none.
@@ -40,6 +48,8 @@ class Run {
   /** Entries to try, by account. */
   #waiting = new Map<string, string[]>();
   #sessions = new Map<string, number>();
+  /** Entries that other processes were sending when this run tried them. */
+  #busy = new Map<string, number>();
   #active = new Set<Promise<void>>();
   /** When an entry was tried, in milliseconds of `performance.now()`. */
   #tried = new Map<string, number>();
@@ -83,6 +93,7 @@ class Run {
   async #scan(): Promise<void> {
     const { outbox, clock } = this.context;
     this.#waiting.clear();
+    this.#busy.clear();
     const now = clock().getTime();
     for (const one of listEntries(outbox)) {
       const { id, entry } = one;
@@ -110,7 +121,7 @@ class Run {
       if (this.#reached.get(account) === false) continue;
       while (ids.length > 0 && this.#active.size < MAX_SESSIONS) {
         const sessions = this.#sessions.get(account) ?? 0;
-        if (sessions >= MAX_PER_ACCOUNT) break;
+        if (sessions >= MAX_PER_ACCOUNT || (this.#busy.get(account) ?? 0) >= MAX_BUSY_PER_ACCOUNT) break;
         this.#sessions.set(account, sessions + 1);
         const work = this.#attempt(account, ids.shift()!).finally(() => {
           this.#sessions.set(account, this.#sessions.get(account)! - 1);
@@ -126,7 +137,10 @@ class Run {
     this.#tried.set(id, performance.now());
     try {
       const found = lockEntry(outbox, id);
-      if (found === undefined) return;
+      if (found === undefined) {
+        if (!isMissing(`${outbox}/queue/${id}`)) this.#busy.set(account, (this.#busy.get(account) ?? 0) + 1);
+        return;
+      }
       using locked = found.locked;
       // Another runner may have tried it since it was listed.
       const again = found.entry.unreachable && this.#reached.get(account) === true;

@@ -6,6 +6,7 @@ import { countingDisk } from "../disk.ts";
 import { toServer } from "../../outbox_home.ts";
 import { changeEntries } from "../../../io/outbox/change.ts";
 import { resumeAccounts } from "../../../io/outbox/pause.ts";
+import { lockEntry } from "../../../io/outbox/store.ts";
 import { Box } from "./box.ts";
 
 const [MINUTE, HOUR, DAY] = [60_000, 3_600_000, 86_400_000];
@@ -182,6 +183,23 @@ Deno.test("a hanging server delays neither mail for other servers nor new mail",
   const tried = states.filter(([attempts]) => attempts === 1).length;
   assert.ok(tried >= 1 && tried <= 2, "the first sessions show that the server does not answer");
   assert.deepEqual(states.length, 6);
+});
+
+Deno.test("while other runs wait for a server with six messages, a further one does not wait with more", async () => {
+  await using sink = new Sink();
+  using box = new Box("");
+  box.configure(sink.port);
+  const ids: string[] = [];
+  for (let nth = 0; nth < 10; nth++) ids.push(await box.keep(`r${nth}@example.net`, { created: box.now + nth }));
+  const locks = ids.slice(0, 6).map((id) => lockEntry(box.folder, id)!.locked);
+  await box.run();
+  assert.equal(sink.accepted.length, 0);
+  locks.pop()![Symbol.dispose]();
+  await box.run();
+  assert.equal(sink.accepted.length, 5);
+  for (const one of locks) one[Symbol.dispose]();
+  await box.run();
+  assert.deepEqual([sink.accepted.length, box.names("queue")], [10, []]);
 });
 
 Deno.test("when a server works again, all its mail is sent at once", async () => {
