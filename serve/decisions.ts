@@ -18,7 +18,7 @@ import { decide, storesFor } from "../io/state/lookups.ts";
 import { FORGOTTEN, whyUncertain } from "../io/state/stores.ts";
 import { sign } from "../outgoing/sender.ts";
 import type { Loaded } from "./loaded.ts";
-import { keyProblem, reverseForwarded } from "./map/forwarding.ts";
+import { keyProblem, reverseForwarded, type Rewritten } from "./map/forwarding.ts";
 import { reply } from "./reply.ts";
 
 /** A decision. */
@@ -186,10 +186,16 @@ function leavesSigned(text: string, identity: Identity, { loaded: { settings }, 
 /** Decides about signed addresses, and others in an SRS domain. */
 function signed(address: string, { loaded, sender, now }: DoorContext): Decision {
   const { settings, identities } = loaded;
+  const forwarded = forwardedAs(address, { loaded, now });
+  if (forwarded !== undefined && "address" in forwarded) return { unrelated: true }; // even if a pattern in `also` matches
   const judged = judge({ sender, recipients: [address] }, { settings, identities, now, answers: false });
   // A bounce to an identity cannot be judged by the envelope alone.
   if (isNeed(judged)) return { needsMessage: true };
-  const verdict = asForwarded(judged.verdict, address, { loaded, now });
+  // In an SRS domain that is also that of forwarded mail, the addresses of others are those that `srs-back` reverses.
+  const strange = judged.verdict.passed === true && settings.srs.others !== "pass" && forwarded !== undefined;
+  const verdict = strange
+    ? forgedVerdict(judged.verdict.check, `not a forwarded address: ${forwarded.why}`, loaded)
+    : judged.verdict;
   if (UNRELATED_CHECKS.includes(verdict.check)) return { unrelated: true };
   const plain = verdict.expired;
   if (plain !== undefined && sender !== null && !isBounceSender(sender) && settings.incoming.forged === "refuse") {
@@ -210,15 +216,16 @@ function signed(address: string, { loaded, sender, now }: DoorContext): Decision
 }
 
 /**
- * In an SRS domain that is also that of forwarded mail, an address that belongs to no identity must be one that the map
- * `srs-back` reverses. A hook cannot check that, because it has no keys of forwarded mail.
+ * Returns what the map `srs-back` says about an address in the domain of forwarded mail; undefined for other addresses,
+ * and if no key can be used. A hook cannot ask, because it has no keys of forwarded mail.
  */
-function asForwarded(verdict: Verdict, address: string, { loaded, now }: Omit<DoorContext, "sender">): Verdict {
+function forwardedAs(address: string, { loaded, now }: Omit<DoorContext, "sender">): Rewritten | undefined {
   const { settings, identities, forwarding } = loaded;
-  if (verdict.passed !== true || settings.srs.others === "pass" || forwarding === undefined) return verdict;
-  if ("problem" in forwarding || keyProblem(forwarding, now) !== undefined) return verdict;
-  const back = reverseForwarded(address, { settings, identities, keys: forwarding.keys, now });
-  return "address" in back ? verdict : forgedVerdict(verdict.check, `not a forwarded address: ${back.why}`, loaded);
+  if (forwarding === undefined || "problem" in forwarding || keyProblem(forwarding, now) !== undefined) {
+    return undefined;
+  }
+  if (recipientIn(address).domain !== settings.forwarding.domain.toLowerCase()) return undefined;
+  return reverseForwarded(address, { settings, identities, keys: forwarding.keys, now });
 }
 
 /**

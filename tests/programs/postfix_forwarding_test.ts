@@ -5,7 +5,7 @@ import { fieldOf, qsbmf, SECRET } from "../rig.ts";
 import { Sink } from "../smtp_sink.ts";
 import { srsForward } from "../../mod.ts";
 import { freePort, needPostfix, Postfix, smtp, until } from "./postfix.ts";
-import { forwardingInSrsDomain, MapsHost, replaced } from "./postfix_maps.ts";
+import { forwardingIn, MapsHost, replaced } from "./postfix_maps.ts";
 import { GREG, LETTER, LIE, MAIN, plainSnippet, srs } from "./site.ts";
 
 const test = await needPostfix();
@@ -262,7 +262,7 @@ test("with master.cf only mail that local(8) forwards is rewritten", async () =>
 });
 
 test("without a milter, in the SRS domain of an identity: both maps reverse their own addresses", async () => {
-  const { main, config } = forwardingInSrsDomain();
+  const { main, config } = forwardingIn("srs.example.org");
   await using sink = new Sink();
   await using near = await MapsHost.start({
     config: replaced(config, "/etc/countersign/keys/forwarding", "forwarding-keys"),
@@ -288,4 +288,39 @@ relay_domains = other.example
     assert.match(await smtp(port, "", address, qsbmf("x", LIE)), /^550 5\.1\.1 .*: No such address/);
   }
   assert.deepEqual(await near.doctor(), []);
+});
+
+test("in the domain of mailboxes, as with Debian's postsrsd: only SRS addresses depend on the engine", async () => {
+  const { main, config } = forwardingIn("example.org");
+  await using sink = new Sink();
+  await using near = await MapsHost.start({
+    config: replaced(config, "/etc/countersign/keys/forwarding", "forwarding-keys"),
+    main: `${MAIN}${main}mynetworks = 127.0.0.9/32
+smtpd_recipient_restrictions = reject_unauth_destination
+recipient_delimiter = +
+local_recipient_maps = inline:{ ${GREG}=x }
+virtual_alias_maps = inline:{ { alias@example.org = bob@other.example } }
+local_transport = smtp:[127.0.0.1]:${sink.port}
+transport_maps = inline:{ { * = smtp:[127.0.0.1]:${sink.port} } }
+`,
+  });
+  const { port } = near.postfix;
+  let count = 0;
+  const delivered = async (sender: string, recipient: string) => {
+    assert.match(await smtp(port, sender, recipient, LETTER), /^250/, near.trouble());
+    await until("delivery", () => sink.accepted.length > count, near.trouble);
+    const { from, to } = sink.accepted[count++]!;
+    return { from, to: to.join() };
+  };
+  const { from, to } = await delivered("jo@sender.example", "alias@example.org");
+  assert.match(from, /^SRS0=[\w-]{8}=..=sender\.example=jo@example\.org$/);
+  assert.equal(to, "bob@other.example");
+  assert.deepEqual(await delivered("", from), { from: "", to: "jo@sender.example" });
+  // Postfix also looks up addresses without their extension, except in tables of patterns.
+  for (const wrong of [from.replace(/=..(?=......=)/, "=zz"), from.replace("=jo@", "=jo+evil@")]) {
+    assert.match(await smtp(port, "", wrong, LETTER), /^550 5\.1\.1 .*User unknown/);
+  }
+  await near.stopEngine();
+  assert.deepEqual(await delivered("", `${GREG}@example.org`), { from: "", to: `${GREG}@example.org` });
+  assert.match(await smtp(port, "", from, LETTER), /^451 /);
 });

@@ -121,8 +121,8 @@ export function replaced(text: string, from: string, to: string): string {
   return text.replaceAll(from, to);
 }
 
-/** The lines of contrib for forwarding with the SRS domain of the identities, which Postfix already accepts. */
-export function forwardingInSrsDomain(): { main: string; config: string } {
+/** The lines of contrib for forwarding in a domain that Postfix already accepts. */
+export function forwardingIn(domain: string): { main: string; config: string } {
   const [main, config] = ["main.cf", "config.toml"].map((name) => plainSnippet(`forwarding/${name}`)) as [
     string,
     string,
@@ -130,7 +130,7 @@ export function forwardingInSrsDomain(): { main: string; config: string } {
   const without = main.replace(/^virtual_alias_.*\n/gm, "");
   assert.equal(main.split("\n").length - without.split("\n").length, 2);
   return {
-    main: replaced(without, "@forward\\.example\\.org", "@srs\\.example\\.org"),
-    config: replaced(config, "forward.example.org", "srs.example.org"),
+    main: replaced(without, "@forward\\.example\\.org", `@${domain.replaceAll(".", "\\.")}`),
+    config: replaced(config, "forward.example.org", domain),
   };
 }

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { CREATED, qsbmf } from "../rig.ts";
 import { needPostfix, smtp, until } from "./postfix.ts";
 import { installOnce, isSigned, letter, MilterHost } from "./postfix_milter.ts";
-import { forwardingInSrsDomain, replaced } from "./postfix_maps.ts";
+import { forwardingIn, replaced } from "./postfix_maps.ts";
 import { chown, GREG, LETTER, LIE, plainSnippet, SITE, srs } from "./site.ts";
 
 const test = await needPostfix();
@@ -12,7 +12,7 @@ const plain = `${GREG}@example.org`;
 const KEYS = "/etc/countersign/keys/forwarding";
 const ALIAS = "{ alias@example.org = bob@far.example }";
 const own = { main: plainSnippet("forwarding/main.cf"), config: plainSnippet("forwarding/config.toml") };
-const shared = forwardingInSrsDomain();
+const shared = forwardingIn("srs.example.org");
 const setups: [domain: string, main: string, config: string][] = [
   ["forward.example.org", replaced(own.main, "inline:{ {", `inline:{ ${ALIAS}, {`), own.config],
   ["srs.example.org", `${shared.main}virtual_alias_maps = inline:{ ${ALIAS} }\n`, shared.config],

@@ -167,6 +167,16 @@ Deno.test("in an SRS domain that is also that of forwarded mail, addresses of ot
       / result=forged check=signed-recipient outcome=refused why="not a forwarded address: wrong hash"$/,
     );
   });
+  await t.step("a pattern in `also` does not match them", () => {
+    using home = start();
+    const site = home.read("site.toml").replace("SRS.example.org", "example.org");
+    home.write("site.toml", site.replace("srs_domain", 'also = ["*@example.org"]\nrefuse_unsigned = true\nsrs_domain'));
+    assert.equal(home.engine.reload(), undefined);
+    const bounce = (address: string) => action(home, request("", address.replace(/@.*/, "@example.org")));
+    assert.equal(bounce(forwarded("jo@b.example")), "DUNNO");
+    assert.match(bounce(wrong), /^550 /);
+    assert.match(bounce("jo@"), /^550 /);
+  });
   await t.step("a wrong one passes if other programs sign in the domain, or nothing is rejected", () => {
     for (const home of [start(`[srs]\nothers = "pass"\n`), start("", "mark")]) {
       assert.equal(action(home, request("", wrong)), "DUNNO");
