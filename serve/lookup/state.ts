@@ -40,19 +40,34 @@ export async function openStore(
     password: redis_password_file === "" ? undefined : readPassword(redis_password_file),
     ca: redis_ca === "" ? undefined : readCertificates(redis_ca),
   });
+  const forget = () => noteForgotten(folder, new Date(), "unreported");
   const store = presentIn(connection, {
     id: hostId(folder, report),
-    noteForgotten: () => noteForgotten(folder, new Date(), "unreported"),
+    noteForgotten: forget,
     allReported: () => lastForgotten(folder, "unreported") === undefined,
   }, times);
   // The store must know what was not remembered before it learns that this host remembers sent mail.
-  const tick = async () => {
+  const tell = async () => {
     await reportForgotten(settings, store);
     await store.report();
   };
+  let unsafe = "";
+  const tick = async () => {
+    try {
+      // With other settings, Redis may have lost records by the time these are restored.
+      await connection.check();
+      unsafe = "";
+    } catch (error) {
+      if (!(error instanceof Fail) || error.kind !== "config") throw error;
+      if (unsafe !== error.message) report(errorText(error));
+      unsafe = error.message;
+      forget();
+    }
+    if (unsafe === "") await tell();
+  };
   try {
     await connection.check();
-    await tick().catch(() => {});
+    await tell().catch(() => {});
   } catch (error) {
     if (!(error instanceof Fail) || error.kind !== "temporary") {
       connection.close();

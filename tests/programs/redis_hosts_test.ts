@@ -333,6 +333,26 @@ test("serve reports mail that was not remembered to Redis once Redis is reachabl
   store!.close();
 });
 
+test("while the settings of Redis permit it to lose records, no door rejects by content, nor for 30 days afterwards", async () => {
+  await using redis = await Redis.start();
+  using host = new Host(redis);
+  const { file, home } = { file: `${host.path}/.config/countersign/config.toml`, home: host.path };
+  const settings = parseConfig(host.read(".config/countersign/config.toml"), { file, home });
+  const reports: string[] = [];
+  const store = await openStore(settings, (what) => reports.push(what), { every: 20, valid: 300 });
+  const uncertain = async () => await whyUncertain(settings, new Date());
+  assert.equal(await uncertain(), undefined);
+  await redis.cli("CONFIG", "SET", "maxmemory-policy", "allkeys-lru");
+  await until("the silence", async () => /^host /.test(await uncertain() ?? ""));
+  assert.equal(reports.length, 1);
+  assert.match(reports[0]!, /maxmemory-policy is allkeys-lru: set appendonly yes, /);
+  await redis.cli("CONFIG", "SET", "maxmemory-policy", "noeviction");
+  await until("the reports", async () => !/^host /.test(await uncertain() ?? ""));
+  assert.equal(await uncertain(), FORGOTTEN);
+  assert.equal(await redis.cli("EXISTS", "countersign:1:forgotten"), "1");
+  store!.close();
+});
+
 test("serve rejects a Redis that may lose writes with a one-line error, and waits for one that is not running yet", async (t) => {
   const rows: [settings: Record<string, string>, message: RegExp][] = [
     [{ appendfsync: "everysec" }, /appendfsync is everysec: set appendonly yes, appendfsync always/],
