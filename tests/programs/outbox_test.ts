@@ -64,6 +64,9 @@ msmtp("msmtp behind the outbox: offline and 4xx are kept, and sent once later", 
   settings(sink.port);
   assert.deepEqual(await home.shim(["ann@example.net"], letter("2")), OK);
   assert.equal(home.names("queue").length, 2);
+  const { stdout } = await home.shim(["-bp"], "");
+  assert.match(stdout, /^\(.* exited with status 75: msmtp: cannot connect to .*; msmtp: could not send mail/m);
+  assert.match(stdout, /^\(.* exited with status 69: .*; msmtp: server message: 450 .*; msmtp: could not/m);
   sink.answers = {};
   home.due();
   assert.deepEqual(await home.shim(["-q"], ""), OK);

@@ -438,6 +438,29 @@ Deno.test("a program that cannot log in or lacks its settings: kept, and reporte
   }
 });
 
+Deno.test("all that a program says about a failure is in the listing, in the notice and in the report", async () => {
+  const lines = ["address ann@example.net not accepted\x1b[31m", "server message: 550 5.1.1 No", "could not send mail"];
+  for (const status of [65, 75, 77]) {
+    using box = new Box("");
+    Deno.writeTextFileSync(`${box.path}/said`, `${lines.join("\n")}\n`);
+    const script = `#!/bin/sh\ncat >/dev/null\ncat '${box.path}/said' >&2\nexit ${status}\n`;
+    Deno.writeTextFileSync(`${box.path}/injector`, script, { mode: 0o755 });
+    const report = `outbox.report = "${box.path}/reports"`;
+    box.configure(`[transport]\npreset = "sendmail"\ncommand = ["${box.path}/injector"]\n`, report);
+    await box.keep("ann@example.net");
+    const printed = await box.run();
+    const said = `exited with status ${status}: address ann@example.net not accepted [31m; ` +
+      "server message: 550 5.1.1 No; could not send mail";
+    if (status === 77) assert.ok(printed[0]!.endsWith(said), printed[0]);
+    else assert.deepEqual(printed, []);
+    if (status !== 65) assert.ok(box.queue[0]!.recipients[0]!.reply.endsWith(said));
+    else {
+      const [name] = Deno.readDirSync(`${box.path}/reports/new`);
+      assert.ok(Deno.readTextFileSync(`${box.path}/reports/new/${name!.name}`).includes(said));
+    }
+  }
+});
+
 Deno.test("a runner that is stopped leaves the entry as it was", async () => {
   using box = new Box("");
   await using sink = new Sink({ hold: () => new Promise((done) => setTimeout(done, 20)), to: SILENCE });
