@@ -171,6 +171,21 @@ test("Exim rejects what the door would reject, and passes the rest", async (t) =
     assert.match(rejected ?? stdout, page.reply(`\`${rcpt}\` get`));
   });
 
+  await t.step("docs/site.md: a secondary MX is exempt", async () => {
+    const page = new Page("docs/site.md");
+    const file = "etc/exim4/secondary.conf";
+    const before = `set acl_m_countersign = \${readsocket`;
+    assert.equal(page.code("before"), `${before}…`);
+    const text = Deno.readTextFileSync(`${root.path}/etc/exim4/exim4.conf`);
+    // The first of these lines is in the ACL for RCPT.
+    root.write(file, text.replace(before, (found) => `${page.code("- Exim:")}\n         ${found}`));
+    const say = `HELO x\r\nMAIL FROM:<>\r\nRCPT TO:<${PLAIN}>\r\nDATA\r\n${dotted(FORGED)}\r\n.\r\nQUIT\r\n`;
+    for (const [client, expected] of [["192.0.2.1", /^550-5\.7\.1 /m], ["192.0.2.2", /^250 OK id=/m]] as const) {
+      const { stdout } = await root.run(engine.home, ["/usr/sbin/exim4", "-C", `/${file}`, "-bh", client], say);
+      assert.match(stdout, expected, client);
+    }
+  });
+
   await t.step("a bounce has one recipient at a time, in whatever order they are named", async () => {
     const [other, wrong] = ["ann@b.example", srs("greg", "mallory")];
     const rows: [sender: string, recipients: string[], expected: string, helo?: string][] = [

@@ -69,6 +69,23 @@ testWithPostfix("docs/site.md: a new key, what to monitor, and an upgrade", asyn
     assert.match(printed, /^No problems found\.$/m);
     assert.match(await smtp(host.postfix.port, "", plain, qsbmf(plain, LIE)), /^550-5\.7\.1 /);
   });
+
+  await t.step("retire: the key that signs is refused, another one becomes a comment", async () => {
+    const [, retire] = page.block(/keys retire/).replaceAll("greg@example.org", plain).split("\n");
+    const refused = await run(retire!);
+    assert.deepEqual([refused.code, refused.stdout], [64, ""]);
+    assert.match(refused.stderr, /Key k1 is the one that signs/);
+    await shell(retire!.replace("k1", "k2"));
+    const listed = await shell(`countersign keys list --address ${plain} --config /etc/countersign/config.toml`);
+    assert.match(listed, /^ +k2 +\S+ +retired /m);
+  });
+
+  await t.step("a secondary MX, whose mail must not be rejected", async () => {
+    const line = page.code("Postfix 3.2 or later:").replace("192.0.2.2", "127.0.0.1");
+    await shell(`echo '${line}' >>/etc/postfix/main.cf; postfix reload 2>/dev/null`);
+    const reply = () => smtp(host.postfix.port, "", plain, qsbmf(plain, LIE));
+    await until("a reply without the door", async () => (await reply()).startsWith("250 "), host.trouble);
+  });
 });
 
 const test = await need("logrotate");
