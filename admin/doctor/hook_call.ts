@@ -33,8 +33,11 @@ export function callsHook(text: string): boolean {
 }
 
 /** Returns the fix for a hook that cannot be run. @param trouble why, as `Programs.trouble` says */
-export function unusableFix(program: string, trouble: string): string {
-  if (trouble === "is not executable") return `chmod a+x ${program}`;
-  const [, prefix] = /^(\/.*)\/lib\/countersign\/hooks\/incoming$/.exec(program) ?? [];
-  return `Correct the path, or in a checkout: deno task install${prefix === undefined ? "" : ` --prefix ${prefix}`}`;
+export const unusableFix = (program: string, trouble: string): string =>
+  trouble === "is not executable" ? `chmod a+x ${program}` : `Correct the path, or in a checkout: ${install(program)}`;
+
+/** Returns the command that installs a program again where it is. */
+export function install(program: string): string {
+  const [, prefix] = /^(\/.*)\/(?:lib\/countersign\/hooks\/incoming|bin\/shim)$/.exec(program) ?? [];
+  return `deno task install${prefix === undefined ? "" : ` --prefix ${prefix}`}`;
 }

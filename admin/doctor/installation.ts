@@ -13,6 +13,7 @@ import { formerSandboxFile, sandboxFile } from "../../lib/paths.ts";
 import { permissions, sandboxText } from "../../lib/settings/sandbox.ts";
 import { checkClock } from "./clock.ts";
 import { checkInjectorFile, checkPrograms, checkVersionCommand, INJECTOR_FILES, versionCommand } from "./injector.ts";
+import { install, unusableFix } from "./hook_call.ts";
 import { checkLogged } from "./log.ts";
 import { checkLimits, limitedProcesses } from "./limits.ts";
 import { openLog } from "./logfile.ts";
@@ -144,7 +145,7 @@ async function checkShim({ findings }: DoctorContext): Promise<void> {
   if (code === 0 && out === `countersign ${VERSION}\n`) return;
   const why = "Outgoing mail may be lost or sent unsigned.";
   const what = `The shim ${shim} --version does not print version ${VERSION}; it exits ${code}${said && `: ${said}`}`;
-  findings.push({ id: "shim-version", what, where: { file: shim }, why, fix: "deno task install" });
+  findings.push({ id: "shim-version", what, where: { file: shim }, why, fix: `In a checkout: ${install(shim)}` });
 }
 
 async function checkTransport(
@@ -217,7 +218,7 @@ async function checkHook(
   const wrong = programs.trouble(hook);
   if (wrong !== undefined) {
     const [what, why] = [`The hook ${hook} ${wrong}`, "Bounces are not judged."];
-    findings.push({ id: "hook-unusable", what, where: { file: hook }, why, fix: "deno task install" });
+    findings.push({ id: "hook-unusable", what, where: { file: hook }, why, fix: unusableFix(hook, wrong) });
     return;
   }
   findings.push(...await checkLimits(hook, await limitedProcesses(run), run));

@@ -162,7 +162,7 @@ function checkForwarding(
     const [has, lacks, why] = forward === undefined
       ? ["srs-back", "srs-forward", "Mail is forwarded with its own sender, and SPF fails."]
       : ["srs-forward", "srs-back", "Bounces of forwarded mail are rejected."];
-    add("map-half", `Postfix uses the map ${has}, but not ${lacks}`, used, why, "See contrib/postfix/forwarding");
+    add("map-half", `Postfix uses the map ${has}, but not ${lacks}`, used, why, "See docs/forwarding.md");
   }
   checkClasses(forward, "sender_canonical_classes", "envelope_sender", value, add);
   checkClasses(back, "recipient_canonical_classes", "envelope_recipient", value, add);

@@ -6,6 +6,7 @@ import { srsForward } from "../../lib/srs.ts";
 import { NONCE_BYTES, signTag, TAG_FIELD, tagNonce } from "../../lib/tag.ts";
 import { Fail } from "../../lib/fail.ts";
 import type { Finding } from "./finding.ts";
+import { install } from "./hook_call.ts";
 
 /** A bounce for the hook to judge. */
 export interface TestBounce {
@@ -106,14 +107,14 @@ export function checkAnswer(
         what: `The hook returns ${result} for a bounce with a valid ${signed} of ${identity}`,
         where,
         why: "Genuine bounces are treated as forged.",
-        fix: "Install shim and hook of the same version, with the same settings and keys: deno task install",
+        fix: `Install shim and hook of the same version, with the same settings and keys: ${install(hook)}`,
       }
       : {
         id: "hook-misjudges-forged",
         what: `The hook returns genuine for a bounce with a forged ${signed} of ${identity}`,
         where,
         why: "Forged bounces are delivered like genuine ones.",
-        fix: "It may be another program, or damaged: deno task install",
+        fix: `It may be another program, or damaged. In a checkout: ${install(hook)}`,
       },
   ];
 }

@@ -1,6 +1,7 @@
 /** What `exim -bt` and qmail-showctl say about bounces. */
 import assert from "node:assert/strict";
 import { checkExim, checkShowctl } from "../../admin/doctor/mta_asked.ts";
+import { install, unusableFix } from "../../admin/doctor/hook_call.ts";
 import { checkVirtualUsers } from "../../admin/doctor/qmail_users.ts";
 import { assertComplete } from "./findings.ts";
 
@@ -99,3 +100,12 @@ for (const [line, files, expected] of USERS) {
     }
   });
 }
+
+Deno.test("the fix for a hook that cannot be run names the prefix of its path", () => {
+  const hook = "/opt/countersign/lib/countersign/hooks/incoming";
+  assert.equal(unusableFix(hook, "is not executable"), `chmod a+x ${hook}`);
+  const again = "Correct the path, or in a checkout: deno task install";
+  assert.equal(unusableFix(hook, "does not exist"), `${again} --prefix /opt/countersign`);
+  assert.equal(unusableFix("/checkout/hooks/incoming", "does not exist"), again);
+  assert.equal(install("/home/greg/.local/bin/shim"), "deno task install --prefix /home/greg/.local");
+});
