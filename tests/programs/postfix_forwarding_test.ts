@@ -259,6 +259,22 @@ test("with master.cf only mail that local(8) forwards is rewritten", async () =>
   const local = /(\w+): to=<postmaster@example\.org>.*status=sent/.exec(near.postfix.log)![1]!;
   assert.match(near.postfix.log, new RegExp(`${local}: from=<jo@sender\\.example>`));
   assert.match(far.log, /from=<SRS0=/);
+
+  await near.stopEngine();
+  const before = near.postfix.log.length;
+  assert.match(await forwarding.send("jo@sender.example", "postmaster@example.org"), /^250/);
+  assert.match(await forwarding.send("jo@sender.example", "carol@example.org"), /^250/);
+  const rest = () => near.postfix.log.slice(before);
+  const waits = () => /map lookup problem for jo@sender\.example/.test(rest());
+  await until("both attempts", () => /to=<postmaster@.*status=sent/.test(rest()) && waits(), forwarding.trouble);
+  await near.startEngine();
+  await until("the retry", async () => {
+    await near.postfix.flush();
+    return forwarding.sink.accepted.length >= 4;
+  }, forwarding.trouble);
+  const waited = await forwarding.mail(4);
+  assert.deepEqual(waited.to, ["carol@other.example"]);
+  assert.match(waited.from, FORWARDED);
 });
 
 test("without a milter, in the SRS domain of an identity: both maps reverse their own addresses", async () => {
@@ -283,7 +299,12 @@ relay_domains = other.example
   assert.deepEqual((await deliveredTo("", from, 2)).to, ["jo@sender.example"]);
   assert.deepEqual((await deliveredTo("", srs(GREG), 3)).to, [`${GREG}@example.org`]);
   assert.deepEqual((await deliveredTo("", "postmaster@srs.example.org", 4)).to, [`${GREG}@example.org`]);
-  const wrong = [from.replace(/=..(?=......=)/, "=zz"), srs(GREG, new Date(), "a secret for forwarded mail only")];
+  const wrong = [
+    from.replace(/=..(?=......=)/, "=zz"),
+    srs(GREG, new Date(), "a secret for forwarded mail only"),
+    forward("jo@sender.example", `${GREG} ${SECRET}`).replace("@forward.", "@srs."),
+    "x@srs.example.org",
+  ];
   for (const address of wrong) {
     assert.match(await smtp(port, "", address, qsbmf("x", LIE)), /^550 5\.1\.1 .*: No such address/);
   }

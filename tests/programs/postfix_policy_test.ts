@@ -1,6 +1,6 @@
 /** A real Postfix without a milter, with contrib/postfix/policy: what is rejected, and what reaches the hook. */
 import assert from "node:assert/strict";
-import { prvsSign, srsForward } from "../../mod.ts";
+import { prvsSign } from "../../mod.ts";
 import { Page } from "../page.ts";
 import { fieldOf, qsbmf, SECRET } from "../rig.ts";
 import { Sink } from "../smtp_sink.ts";
@@ -177,43 +177,4 @@ local_transport = smtp:[127.0.0.1]:${sink.port}
     /^550 5\.1\.6 .* has moved to new@example\.net/,
   );
   assert.match(await smtp(port, "jo@b.example", plain, LETTER), /^250/, "a map cannot see who bounces to an identity");
-});
-
-test("one domain for signed and forwarded addresses", async () => {
-  await using sink = new Sink();
-  const forwarding = replaced(plainSnippet("forwarding/main.cf"), "forward.example.org", "srs.example.org")
-    .replaceAll("forward\\.example", "srs\\.example").replace(/^virtual_alias_domains.*\n/m, "");
-  const [maps, aliases] = [plainSnippet("policy/main.cf"), forwarding].map((text) =>
-    /^virtual_alias_maps = (.*)$/m.exec(text)![1]!
-  );
-  const lines = plainSnippet("policy/main.cf").replace(/^virtual_alias_maps.*\n/m, "") +
-    forwarding.replace(/^virtual_alias_maps.*\n/m, "");
-  await using host = await MapsHost.start({
-    main: `${MAIN}${lines}${STRANGERS}virtual_alias_maps = ${maps} ${aliases}
-local_transport = smtp:[127.0.0.1]:${sink.port}
-transport_maps = inline:{ sender.example=smtp:[127.0.0.1]:${sink.port} }
-`,
-    config: `[forwarding]\ndomain = "srs.example.org"\nkeys = "forwarding-keys"\n`,
-  });
-  const { port } = host.postfix;
-  const forwarded = (sender: string, secret = "a secret for forwarded mail only") =>
-    srsForward(sender, "srs.example.org", { secrets: [secret], hashLength: 8, alphabet: "base64url", now: new Date() });
-  const good: [address: string, delivered: string][] = [
-    [srs(GREG), plain],
-    [forwarded("jo@sender.example"), "jo@sender.example"],
-    ["postmaster@srs.example.org", plain],
-  ];
-  for (const [nth, [address, delivered]] of good.entries()) {
-    assert.match(await smtp(port, "", address, LETTER), /^250/, address + host.trouble());
-    await until("delivery", () => sink.accepted.length === nth + 1, host.trouble);
-    assert.deepEqual(sink.accepted[nth]!.to, [delivered]);
-  }
-  const bad = [
-    forwarded(plain),
-    forwarded("jo@sender.example", "another"),
-    forwarded("jo@sender.example", `${GREG} ${SECRET}`),
-  ];
-  for (const address of [...bad, "x@srs.example.org"]) {
-    assert.match(await smtp(port, "", address, qsbmf("x", LIE)), /^550 5\.1\.1 /, address);
-  }
 });
