@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { COUNTERSIGN } from "../admin/run.ts";
 import { Authority } from "../certificates.ts";
+import { OutboxHome } from "../outbox_home.ts";
 import { fieldOf, Home, oneLine, ROOT } from "../rig.ts";
 import { Sink } from "../smtp_sink.ts";
 import { Dovecot, needDovecot, USER } from "./dovecot.ts";
@@ -38,16 +39,25 @@ smtpd_sasl_path = private/auth
 smtpd_sender_login_maps = regexp:${authority.folder}/owners
 smtpd_sender_restrictions = reject_sender_login_mismatch
 smtpd_relay_restrictions = permit_sasl_authenticated, reject
+smtpd_recipient_restrictions = check_recipient_access regexp:${authority.folder}/recipients
+max_use = 1
 mydestination =
 relayhost = [127.0.0.1]:${sink.port}
 `;
+  recipients(authority, "450 4.2.1 Mailbox full");
   const master = `127.0.0.1:${wrapped} inet n - n - - smtpd -o smtpd_tls_wrappermode=yes\n`;
   return await Postfix.start({ main, master });
 }
 
+/** Rejects nobody@, and replies to later@ as given. */
+function recipients(authority: Authority, later: string): void {
+  const text = `/^nobody@/ 550 5.1.1 No such user\n/^later@/ ${later}\n`;
+  Deno.writeTextFileSync(`${authority.folder}/recipients`, text);
+}
+
 /** greg's home with the snippet. */
-function gregsHome(authority: Authority, tls: number, starttls: number): Home {
-  const home = new Home();
+function gregsHome(authority: Authority, tls: number, starttls: number): OutboxHome {
+  const home = new OutboxHome();
   let text = Deno.readTextFileSync(`${ROOT}/contrib/smarthost/accounts.toml`);
   for (const host of ["smtp.example.org", "smtp.work.example", "smtp.isp.example"]) {
     assert.ok(text.includes(`host = "${host}"`), host);
@@ -139,7 +149,49 @@ onPostfix("three accounts of a real Postfix with logins", async (t) => {
   await t.step("the other accounts are not concerned", async () => {
     assert.deepEqual(await home.shim([ANN], letter("greg@example.org")), { code: 0, stdout: "", stderr: "" });
     await sink.until(1);
+    sink.accepted.length = 0;
   });
+  const [later, nobody] = ["later@mx.example.net", "nobody@mx.example.net"];
+  await t.step("4xx for one recipient and 5xx for another: to all or to none", async () => {
+    const says = new RegExp(
+      `rejected "${later}": "450 4\\.2\\.1 <${later}>: .* Mailbox full", ` +
+        `"${nobody}": "550 5\\.1\\.1 <${nobody}>: .* No such user"; nothing is sent$`,
+      "m",
+    );
+    oneLine(await home.shim([ANN, later, nobody], letter("greg@example.org")), 69, says);
+    assert.deepEqual([sink.accepted, await postfix.queued()], [[], 0]);
+    assert.match(home.log().at(-1)!, / reply="550 5\.1\.1 .* result=failed why="550 5\.1\.1"$/, "not the 450");
+  });
+  await t.step(
+    "with an outbox each recipient has its own result, and the report leaves by the same login",
+    async () => {
+      const ok = { code: 0, stdout: "", stderr: "" };
+      home.write(config, `${settings}[outbox]\nwhen = "failed"\n`);
+      assert.deepEqual(await home.shim([ANN, later, nobody], letter("greg@example.org")), ok);
+      await sink.until(1);
+      const before = logins().length;
+      assert.deepEqual(await home.shim(["-q"], ""), ok);
+      const [, report] = await sink.until(2);
+      assert.deepEqual([report!.from, report!.to], ["", ["greg@example.org"]]);
+      assert.match(
+        report!.mail,
+        /^Final-Recipient: rfc822; nobody@mx\.example\.net\n.*\nStatus: 5\.1\.1\nDiagnostic-Code: smtp; 550 /m,
+      );
+      assert.match(report!.mail, /^X-Msgauth: v1\.k1\./m);
+      await until("the log", () => logins().length > before, () => postfix.log);
+      assert.ok(logins().slice(before).every((login) => login === "greg"));
+      assert.match(
+        (await home.shim(["-bp"], "")).stdout,
+        /\(450 4\.2\.1 .* Mailbox full\)\n +later@mx\.example\.net\n/,
+      );
+      recipients(authority, "OK");
+      home.due();
+      assert.deepEqual(await home.shim(["-q"], ""), ok);
+      await sink.until(3);
+      assert.deepEqual(sink.accepted.map(({ to }) => to), [[ANN], ["greg@example.org"], [later]]);
+      assert.deepEqual(home.names("queue"), []);
+    },
+  );
 });
 
 onDovecot("oauth2_command with Dovecot's submission service", async (t) => {

@@ -38,7 +38,7 @@ interface Replies {
  * the login failed or is required, otherwise `temporary`.
  */
 export class SmtpRejected extends Rejected {
-  /** The server's reply, the first one if it rejected several recipients; undefined if it did not reply. */
+  /** The server's reply, the decisive one if it rejected several recipients; undefined if it did not reply. */
   readonly reply: Reply | undefined;
   /** The rejected recipients. */
   readonly recipients: readonly RecipientReply[];
@@ -51,7 +51,7 @@ export class SmtpRejected extends Rejected {
   ) {
     super({ refused: 69, permission: 77, temporary: 75 }[kind], message, kind, replies);
     this.recipients = replies.recipients ?? [];
-    this.reply = replies.reply ?? this.recipients[0]?.reply;
+    this.reply = replies.reply;
   }
 
   /** The reply, unless it is about the login: servers may repeat what they received. */
@@ -104,10 +104,11 @@ export class Failures {
   refusedRecipients(recipients: readonly RecipientReply[]): SmtpRejected {
     const kinds = recipients.map(({ reply }) => kindOf("RCPT", reply));
     const kind = kinds.find((one) => one !== "temporary") ?? "temporary";
+    const { reply } = recipients[kinds.indexOf(kind)]!;
     const message = `${this.server} rejected ${this.#each(recipients)}; nothing is sent`;
     // Postfix rejects a sender in its replies to RCPT, and names it.
     const about = recipients.map(({ reply }) => reply).filter((one) => printReply(one).includes(this.sender));
-    return new SmtpRejected(kind, "RCPT", message, { recipients, fix: this.#plainInstead(about) });
+    return new SmtpRejected(kind, "RCPT", message, { reply, recipients, fix: this.#plainInstead(about) });
   }
 
   /**
@@ -129,7 +130,8 @@ export class Failures {
     const kinds = [failure.kind, ...rejected.map(({ reply }) => kindOf("RCPT", reply))];
     const kind = (["refused", "permission"] as const).find((one) => kinds.includes(one)) ?? "temporary";
     const message = `${failure.message}; ${this.server} also rejected ${this.#each(rejected)}`;
-    return new SmtpRejected(kind, failure.step, message, { reply: failure.reply, cause: failure });
+    const { reply } = [failure, ...rejected][kinds.indexOf(kind)]!;
+    return new SmtpRejected(kind, failure.step, message, { reply, cause: failure });
   }
 
   #each(recipients: readonly RecipientReply[]): string {

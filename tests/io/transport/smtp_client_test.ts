@@ -250,7 +250,7 @@ const BAD: [
   [
     "RCPT 450 and 550",
     PLAIN_HELLO + MAIL + YES + ANN + LATER + BOB + NEVER + BYE,
-    ["refused", "RCPT", 450, "4.2.1"],
+    ["refused", "RCPT", 550, "5.7.1"],
     /^mx rejected "ann@example\.net": "450 .*", "bob@example\.net": "550 /,
   ],
   ["RCPT 450, in a batch", BATCH + YES + YES + LATER + BYE, ["temporary", "RCPT", 450, "4.2.1"], /rejected "bob/],
