@@ -59,8 +59,7 @@ export function logClient({ loaded: { settings }, sender, client }: DoorContext)
 
 /** Decides about a recipient. Never throws. */
 export function decideRecipient(path: string, context: DoorContext): Decision {
-  // RFC 5321 section 4.1.1.3: source routes are accepted and ignored.
-  const address = path.replace(/^@[^:]*:/, "");
+  const address = withoutRoute(path);
   if (isRole(address) || isUnreadable(address)) return {};
   try {
     const early = moved(address, context) ?? undecidable(address, context);
@@ -73,9 +72,13 @@ export function decideRecipient(path: string, context: DoorContext): Decision {
   }
 }
 
+/** Returns the address in a path. RFC 5321 section 4.1.1.3: source routes are accepted and ignored. */
+const withoutRoute = (path: string): string => path.replace(/^@[^:]*:/, "");
+
 /** Decides about a message for one recipient. */
-export async function decideMessage(delivery: Delivery, { loaded, now }: DoorContext): Promise<Decision> {
+export async function decideMessage(message: Delivery, { loaded, now }: DoorContext): Promise<Decision> {
   const { settings, identities } = loaded;
+  const delivery = { ...message, recipients: message.recipients.map(withoutRoute) };
   try {
     const { verdict } = await decide(delivery, { settings, identities, now, ...storesFor("postfix", settings, now) });
     const { event, ...decision } = await decideVerdict(verdict, { loaded, now });

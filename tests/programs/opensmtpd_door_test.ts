@@ -42,6 +42,7 @@ match from any for any action "relay"
     ["a bad hash", "", srs("greg", "mallory"), FORGED, noAddress],
     ["a bad hash, from a person", "jo@b.example", srs("greg", "mallory"), LETTER, noAddress],
     ["a forged bounce to the plain address", "", PLAIN, FORGED, forged],
+    ["a forged bounce with a source route", "", `@relay.example:${PLAIN}`, FORGED, forged],
     ["a forged bounce with lines that begin with dots", "", PLAIN, `${FORGED}.\n..\n.x\n`, forged],
     [
       "an address that has moved",

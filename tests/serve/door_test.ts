@@ -53,6 +53,8 @@ Deno.test("at the end of the data: only certainly forged bounces are rejected", 
   const receipt = "From: Jo <jo@b.example>\nSubject: Out of office\nAuto-Submitted: auto-replied\n\nAway.\n";
   const rows: [string, string, string, string, boolean][] = [
     ["forged", "", PLAIN, FORGED, true],
+    ["forged, with a source route", "", `@relay.example,@b.example:${PLAIN}`, FORGED, true],
+    ["with a source route and a valid tag", "", `@relay.example:${PLAIN}`, tagged(), false],
     ["forged, from a daemon", "mailer-daemon@b.example", PLAIN, FORGED, true],
     ["with a valid tag", "", PLAIN, tagged(), false],
     ["of a remembered message", "", PLAIN, qsbmf(PLAIN, LIE.replace("lie@spam.example", "known@example.org")), false],
