@@ -177,6 +177,11 @@ function sendmailPreset(machine: Machine): string {
 export function presetFor(program: string, machine: Machine): string | undefined {
   const name = basename(program);
   if (/^sendmail(?:\..+)?$/.test(name)) return sendmailPreset(machine);
+  return presetNamed(name);
+}
+
+/** Returns the preset of a program with this name; undefined if the name does not show it. */
+export function presetNamed(name: string): string | undefined {
   const names: Record<string, string> = { exim4: "exim" };
   const known = ["qmail-inject", "exim", "msmtp", "dma"];
   const preset = names[name] ?? name;

@@ -34,6 +34,8 @@ export interface Programs {
   trouble(path: string): string | undefined;
   /** Whether a program is the shim, or a link to it. */
   isShim(path: string): boolean;
+  /** Returns the preset of a program, if the name of the file shows it. */
+  preset?(path: string): string | undefined;
   /** Returns the text of a script; undefined for other programs, and if it cannot be read. */
   script?(path: string): string | undefined;
 }

@@ -170,6 +170,7 @@ export const FINDING_IDS = {
   "procmail-wait": "procmail does not wait for the hook",
   "program-configuration": "The program that sends cannot read its configuration",
   "program-is-shim": "A program in the settings is the shim itself",
+  "program-preset": "The preset is not that of the program that sends",
   "program-unusable": "A program in the settings cannot be run",
   "qmail-blank-line": "A dot-qmail file begins with a blank line",
   "qmail-bouncesaying": "bouncesaying or except runs the hook",

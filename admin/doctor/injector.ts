@@ -35,7 +35,20 @@ export function checkPrograms({ file, text }: TextFile, settings: Settings, prog
   };
   const { transport, incoming } = settings;
   const program = injector(settings);
-  if (program !== undefined) check("transport.command", "transport", "command", program, "Nothing can be sent.");
+  if (program !== undefined) {
+    check("transport.command", "transport", "command", program, "Nothing can be sent.");
+    const preset = programs.preset?.(program);
+    if (preset !== undefined && preset !== transport.preset) {
+      add(
+        "program-preset",
+        `${program} is ${preset}, and transport.preset is "${transport.preset}"`,
+        line("transport", "preset"),
+        "Its options or exit statuses differ. For example, msmtp exits 68 without a network, which usually means that " +
+          "the message can never be sent.",
+        `transport.preset = "${preset}"`,
+      );
+    }
+  }
   if (transport.real[0] !== undefined) {
     check("transport.real", "transport", "real", transport.real[0], "mailq and sendmail -bs end with an error.");
   }

@@ -1,6 +1,7 @@
 /** Finds and runs programs for doctor. */
 import { Fail, reason } from "../../lib/fail.ts";
 import { realPath } from "../files.ts";
+import { presetNamed } from "../machine.ts";
 import { isFile, pathInfo } from "./filesystem.ts";
 import type { Programs } from "./finding.ts";
 
@@ -34,6 +35,10 @@ export function programsOf(home: string): Programs {
       const real = realPath(whole);
       const named = /\/countersign$/.test(real) && ["shim", "sendmail", "qmail-inject"].includes(called);
       return named || /^# Starts (?:bin|shim)\/shim\b/m.test(beginning(real));
+    },
+    preset(path) {
+      const real = realPath(resolve(path));
+      return presetNamed(real.slice(real.lastIndexOf("/") + 1));
     },
     script(path) {
       const text = beginning(resolve(path), SCRIPT_BYTES);

@@ -271,6 +271,13 @@ const breaks: Record<string, Break> = {
     const text = edit(home, CONFIG, `${home.path}/bin/sendmail`, `${ROOT}/shim/shim`);
     return [`${CONFIG}:${lineOf(text, "command")} transport.command: ${ROOT}/shim/shim is the shim itself`];
   },
+  "the transport program is a link to msmtp": (home) => {
+    const program = `${home.path}/bin/sendmail`;
+    Deno.renameSync(program, `${home.path}/bin/msmtp`);
+    Deno.symlinkSync("msmtp", program);
+    const line = lineOf(settings(home), "preset");
+    return [`${CONFIG}:${line} bin/sendmail is msmtp, and transport.preset is "sendmail"`];
+  },
   "the state is not a folder": (home) => {
     home.write(STATE, "");
     return [`${STATE} ${STATE} is not a folder`];
