@@ -154,6 +154,7 @@ export const FINDING_IDS = {
   "postfix-sender-replaced": "A table of Postfix replaces signed senders",
   "postfix-sender-table": "A table of Postfix has an entry for a sender, but not for its signed form",
   "postfix-service": "master.cf lacks the service to which Postfix passes mail for an SRS domain",
+  "postfix-set-twice": "main.cf sets a parameter several times, and Postfix uses the last value only",
   "postfix-srs-domain": "Postfix does not accept mail for an SRS domain",
   "postfix-stopped": "Postfix is not running",
   "postfix-table": "A table of Postfix cannot be queried",

@@ -47,6 +47,7 @@ export function checkPostfix(files: readonly TextFile[], context: PostfixContext
     checkMacros(mailbox, add);
   }
   checkMasquerade(value, context, add);
+  checkRepeated(value, add);
   if (context.smtp) checkLogin(value, services, context, add);
   return found;
 }
@@ -215,6 +216,36 @@ function checkMasquerade(value: Parameters, { srsDomains }: PostfixContext, add:
       entry,
       "The signed sender gets another domain, and its bounces do not reach the hook.",
       `masquerade_domains = !${domain} ${words.join(" ")}`,
+    );
+  }
+}
+
+/** Parameters that several folders of contrib set. */
+const SHARED = [
+  "non_smtpd_milters",
+  "recipient_canonical_maps",
+  "relay_domains",
+  "sender_canonical_maps",
+  "smtpd_milters",
+  "smtpd_recipient_restrictions",
+  "smtpd_sender_login_maps",
+  "transport_maps",
+  "virtual_alias_domains",
+  "virtual_alias_maps",
+];
+
+/** Checks for parameters that are set several times: pasted lines replace those above them. */
+function checkRepeated(value: Parameters, add: Add): void {
+  for (const name of SHARED) {
+    const last = value.entry(name);
+    const lost = value.all().find((one) => one.name === name && one.file === last?.file && one.text !== last.text);
+    if (last === undefined || lost === undefined) continue;
+    add(
+      "postfix-set-twice",
+      `${name} is set in line ${lost.line}, and again in line ${last.line}`,
+      last,
+      "Postfix uses the last value only.",
+      "Set it once, with both values",
     );
   }
 }

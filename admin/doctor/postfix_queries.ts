@@ -91,7 +91,9 @@ export class PostfixQueries {
 
   async #postmap(parameter: string, table: string, key: string): Promise<string | undefined> {
     const { out, said } = await this.run(["postmap", "-c", this.folder, "-q", "-", table], `${key}\n`);
-    if (said !== "" && !this.trouble.some((one) => one.table === table)) {
+    // A warning about main.cf does not concern the table.
+    const failed = said !== "" && !/^postmap: warning: \S+\/main\.cf, line /.test(said);
+    if (failed && !this.trouble.some((one) => one.table === table)) {
       this.trouble.push({ parameter, table, said: said.replace(MESSAGE, "") });
     }
     const line = out.split("\n").find((one) => one.startsWith(`${key}\t`));

@@ -259,6 +259,11 @@ table(
   [RECIPIENT_LIMIT + pipe(RIGHT)],
   [`relay_domains = x.example.org, srs.example.org\n${RECIPIENT_LIMIT}${pipe(RIGHT)}`],
   [`relay_domains = hash:/etc/postfix/relay\n${RECIPIENT_LIMIT}${pipe(RIGHT)}`],
+  ["virtual_alias_maps = hash:/a\nvirtual_alias_maps = hash:/a\n"],
+  [
+    "virtual_alias_maps = hash:/a\nrelay_domains = a.example\nvirtual_alias_maps = hash:/b\n",
+    "3 virtual_alias_maps is set in line 1, and again in line 3",
+  ],
   ["masquerade_domains =\n"],
   ["masquerade_domains = !srs.example.org example.org\n"],
   ["masquerade_domains = srs.example.org\n"],

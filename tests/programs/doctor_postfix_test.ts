@@ -156,6 +156,15 @@ const TABLES: [string, string][] = [
   ],
 ];
 
+test("a parameter that is set twice is not taken for a fault of a table", async () => {
+  using home = new Home();
+  home.write("master.cf", Deno.readTextFileSync("/etc/postfix/master.cf") + MASTER);
+  writeMain(home.path, `compatibility_level = 3.6\n${MAIN}${OWN}${PIPE}`);
+  Deno.writeTextFileSync(`${home.path}/main.cf`, `${OWN}relay_domains =\n`, { append: true });
+  Deno.writeTextFileSync(`${home.path}/main.cf`, PIPE, { append: true });
+  assert.deepEqual(await checkBounces({ queries: await ask(home.path), identities: [IDENTITY] }), []);
+});
+
 test("how to fix a table depends on its type", async () => {
   using home = new Home();
   home.write("master.cf", Deno.readTextFileSync("/etc/postfix/master.cf") + MASTER);
