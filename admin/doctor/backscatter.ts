@@ -122,7 +122,7 @@ async function domainsIn(name: string, queries: PostfixQueries): Promise<string[
     if (!/[:/!]/.test(word)) out.push(word);
     else if (/^(?:proxy:)?(?:hash|btree|lmdb|cdb|inline|texthash):/.test(word)) {
       const { out: text } = await queries.run(["postmap", "-c", queries.folder, "-s", word.replace(/^proxy:/, "")]);
-      out.push(...text.split("\n").map((line) => line.split("\t")[0]!));
+      for (const line of text.split("\n")) out.push(line.split("\t")[0]!);
     }
   }
   return out.map((one) => one.toLowerCase()).filter((one) => /^[\w-][\w.-]*\.[\w-]+$/.test(one)).slice(0, MAX_DOMAINS);
