@@ -4,13 +4,18 @@ import { judgeFile } from "../../admin/sweep/judged.ts";
 import { fields } from "../../admin/log/line.ts";
 import { loadIdentities, loadSettings } from "../../io/system/load.ts";
 import { bounceOfOurs, SAMPLES } from "../bounces.ts";
+import { makeProof } from "../../incoming/proof.ts";
+import { parseHead } from "../../lib/message.ts";
 import { srsForward } from "../../lib/srs.ts";
 import { utf8 } from "../../lib/bytes.ts";
-import { ROOT, SECRET } from "../rig.ts";
+import { fieldOf, ROOT, SECRET } from "../rig.ts";
 import { drive } from "../faults/home.ts";
-import { fetched, Laptop } from "./sweep.ts";
+import { fetched, forged, Laptop } from "./sweep.ts";
 
 const ADDRESS = "greg@example.org";
+
+/** The message without the fields of the server that received it. */
+const bare = (mail: string) => mail.replace(/^(?:.*\n){3}/, "");
 
 /** The messages: those of tests/cases and tests/samples, and the samples with a tag of ours. */
 function messages(now: Date): [name: string, mail: string][] {
@@ -56,6 +61,11 @@ Deno.test("sweep and the hook give the same verdict", async () => {
   ];
   const all = messages(now);
   assert.ok(all.length > 60);
+  // A bounce that another hook has forwarded with its proof, and one of a message that was sent, without its tag.
+  const header = parseHead(utf8(forged()), true)!.header;
+  all.push(["forwarded", `X-Countersign: ${makeProof(context.identities[0]!, header, now)}\n${bare(forged())}`]);
+  const sent = fieldOf(await home.sent(), "Message-ID");
+  all.push(["remembered", bare(forged()).replace("<lie1@spam.example>", sent)]);
   // Every message as a bounce, and with one other envelope.
   const rows = all.flatMap(([name, mail], at) =>
     [envelopes[0]!, envelopes[1 + at % (envelopes.length - 1)]!].map(([sender, recipient]) => {
@@ -71,20 +81,25 @@ Deno.test("sweep and the hook give the same verdict", async () => {
       return { program: "incoming", args: ["--as", "maildrop"], input: delivered, env };
     }),
   );
-  const log = home.read(".local/state/countersign/log").trimEnd().split("\n").map(fields);
+  const log = home.read(".local/state/countersign/log").trimEnd().split("\n").map(fields)
+    .filter(({ direction }) => direction === "in");
   assert.deepEqual([results.length, log.length], [rows.length, rows.length]);
   const counts = new Map<string, number>();
+  const checks = new Set<string>();
   for (const [at, { what, delivered }] of rows.entries()) {
     const [{ status }, last] = [results[at]!, log[at]!];
     assert.ok([0, 99].includes(status), `${what}: ${status}`);
     const { verdict } = await judgeFile(home.put(`new/${at}.x`, delivered), context);
     assert.deepEqual([verdict.result, verdict.check], [last.result, last.check], what);
     assert.equal(verdict.action === "spam", status === 99, what);
+    checks.add(verdict.check);
     counts.set(verdict.result, (counts.get(verdict.result) ?? 0) + 1);
   }
   for (const result of ["genuine", "forged", "unsolicited", "other"]) {
     assert.ok((counts.get(result) ?? 0) > 1, `${result}: ${JSON.stringify([...counts])}`);
   }
+  assert.equal(counts.get("known"), 1);
+  assert.ok(checks.has("proof"), [...checks].join(" "));
 });
 
 Deno.test("a bounce longer than what is inspected is unsure, and one whose end returns the tag is genuine", async () => {
