@@ -224,7 +224,11 @@ export const JSON_FORMATS = {
     number("movedBack", "Forged messages that were left because the user had moved them back."),
     number("old", "Forged messages that were left because they arrived too long ago."),
     number("gone", "Messages that another program moved or removed meanwhile."),
-    list("failures", "The messages that could not be judged or moved.", errors),
+    list(
+      "failures",
+      "The maildirs that could not be swept, and the messages that could not be judged or moved.",
+      errors,
+    ),
   ],
   "report --json": [
     version,

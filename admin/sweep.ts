@@ -34,7 +34,8 @@ Challenges are never answered.
   --config FILE   Settings file. Default: ~/.config/countersign/config.toml
 
 The first sweep judges all unread messages, and read ones of the last N days. A message that you move back stays there.
-Exits with status 75 if a message could not be judged or moved; the next sweep tries again.
+Exits with status 75 if a maildir could not be read, or a message could not be judged or moved. The others are swept, and
+the next sweep tries again. If no maildir can be read, the status is 74.
 
 Example: countersign sweep ~/Maildir
 Example: countersign sweep --dry-run --all ~/Maildir
@@ -80,7 +81,8 @@ async function sweepAll(
 ): Promise<Swept> {
   const settings = loadSettings(configFile(options.value("config")));
   const spam = spamMaildir(options.value("spam"), settings);
-  const maildirs = [...new Set(paths.map(checkMaildir))];
+  const report = new SweepReport();
+  const maildirs = usableMaildirs(paths, report);
   const own = maildirs.find((one) => one === spam || shareFolder(one, spam));
   if (own !== undefined) throw new Fail("usage", "This is the spam maildir", { file: own });
   const [mark, dryRun, all] = ["mark", "dry-run", "all"].map((flag) => options.has(flag)) as [
@@ -89,7 +91,6 @@ async function sweepAll(
     boolean,
   ];
   const sweepOptions: SweepOptions = { spam, days, mark, dryRun, all };
-  const report = new SweepReport();
   for (const maildir of maildirs) {
     if (stop.aborted) break;
     const context = { settings, identities: loadIdentities(settings), now: new Date() };
@@ -101,6 +102,26 @@ async function sweepAll(
     }
   }
   return { report, spam };
+}
+
+/**
+ * Returns the paths of the maildirs without links, each once. One that cannot be used, such as that of an account whose
+ * mail was never fetched, is reported and does not stop the others.
+ *
+ * @throws {Fail} `io` when none can be used
+ */
+function usableMaildirs(paths: readonly string[], report: SweepReport): string[] {
+  const maildirs = new Set<string>();
+  for (const path of paths) {
+    try {
+      maildirs.add(checkMaildir(path));
+    } catch (error) {
+      if (!(error instanceof Fail) || paths.length === 1) throw error;
+      report.fail(path, error.message);
+    }
+  }
+  if (maildirs.size === 0) checkMaildir(paths[0]!);
+  return [...maildirs];
 }
 
 /** Returns the path of the spam maildir. @throws {Fail} `usage` if the settings name an mbox file */
@@ -132,21 +153,20 @@ async function watch(
   pass: () => Promise<Swept>,
   stop: AbortSignal,
 ): Promise<number> {
-  using watcher = new MaildirWatch(paths.map(checkMaildir));
-  if (watcher.problem !== undefined) {
-    printError(name, `Changes cannot be watched, so the maildirs are polled: ${errorText(watcher.problem)}`);
-  }
+  using watcher = new MaildirWatch(paths);
   let former: string[] = [];
   for (let first = true; !stop.aborted; first = false) {
-    let errors: string[];
+    const errors: string[] = [];
+    const problem = await watcher.update();
+    if (problem !== undefined) errors.push(`Changes cannot be watched, so the maildirs are polled: ${problem}`);
     try {
       const { report, spam } = await pass();
-      errors = report.failureLines();
+      errors.push(...report.failureLines());
       const found = report.moved.length + report.marked > 0 || first;
       if (found && !options.has("quiet")) say(report.text(spam, false));
     } catch (error) {
       if (first || !(error instanceof Fail)) throw error;
-      errors = [errorText(error)];
+      errors.push(errorText(error));
     }
     for (const line of errors) if (!former.includes(line)) printError(name, line);
     former = errors;

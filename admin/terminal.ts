@@ -25,8 +25,9 @@ export function plain(text: string): string {
 
 /** Aligns columns; all but the last are padded. */
 export function rows(table: readonly (readonly string[])[]): string {
-  const wide = (at: number) => Math.max(...table.map((row) => row[at]?.length ?? 0));
-  return table.map((row) => row.map((cell, at) => at === row.length - 1 ? cell : cell.padEnd(wide(at) + 2)).join(""))
+  const widths: number[] = [];
+  for (const row of table) for (const [at, cell] of row.entries()) widths[at] = Math.max(widths[at] ?? 0, cell.length);
+  return table.map((row) => row.map((cell, at) => at === row.length - 1 ? cell : cell.padEnd(widths[at]! + 2)).join(""))
     .join("\n");
 }
 

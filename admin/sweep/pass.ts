@@ -7,6 +7,7 @@ import { record } from "../../hooks/record.ts";
 import { after } from "../../io/system/timer.ts";
 import { cleanMaildir } from "../../io/transport/leftovers.ts";
 import { makeFolders, makeMaildir } from "../../io/transport/maildir.ts";
+import { plain } from "../terminal.ts";
 import { type JudgedMail, judgeFile } from "./judged.ts";
 import { listMaildir, type MailFile, onFile, pathOf } from "./mailbox.ts";
 import { fingerprint, Moved } from "./moved.ts";
@@ -160,7 +161,19 @@ class Pass {
 
   async #mark(mail: MailFile, judged: JudgedMail): Promise<boolean> {
     if (this.#options.dryRun) return true;
-    return await onFile(this.#maildir, mail, (one) => markInPlace(this.#maildir, one, judged)) ?? false;
+    const what = "The result cannot be added";
+    const mark = (one: MailFile) => markInPlace(this.#maildir, one, judged);
+    return await this.#change(mail, what, () => onFile(this.#maildir, mail, mark)) ?? false;
+  }
+
+  /** Changes a message. @param what what an error of the system means */
+  async #change<T>(mail: MailFile, what: string, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      if (isBug(error) || error instanceof Fail) throw error;
+      throw new Fail("temporary", `${what}: ${reason(error)}`, { file: pathOf(this.#maildir, mail) });
+    }
   }
 
   async #fileSpam(mail: MailFile, judged: JudgedMail): Promise<void> {
@@ -183,11 +196,14 @@ class Pass {
     }
     let file: string | undefined = pathOf(this.#maildir, mail);
     if (!dryRun) {
-      makeFolders(spam);
-      makeMaildir(spam);
-      moved.begin(print, mail.unique, today);
-      file = await onFile(this.#maildir, mail, (one) => {
-        return mark ? copyTo(spam, this.#maildir, one, judged, true) : moveTo(spam, this.#maildir, one, judged);
+      const what = `Message cannot be moved to ${plain(spam)}`;
+      file = await this.#change(mail, what, () => {
+        makeFolders(spam);
+        makeMaildir(spam);
+        moved.begin(print, mail.unique, today);
+        return onFile(this.#maildir, mail, (one) => {
+          return mark ? copyTo(spam, this.#maildir, one, judged, true) : moveTo(spam, this.#maildir, one, judged);
+        });
       });
       if (file === undefined) return void report.gone++;
       moved.end(print, today);

@@ -46,7 +46,9 @@ export class SweepReport {
   /** Paths of what could not be judged or moved, by the reason. */
   readonly failures = new Map<string, string[]>();
 
-  fail(path: string, why: string): void {
+  fail(path: string, reason: string): void {
+    // Deno adds the paths to an error of the system, with which each message would have a reason of its own.
+    const why = reason.replace(/(\(os error \d+\)): .*/, (text, end) => text.includes(`'${path}'`) ? end : text);
     const paths = this.failures.get(why);
     if (paths === undefined) this.failures.set(why, [path]);
     else paths.push(path);
@@ -59,7 +61,7 @@ export class SweepReport {
   /** The failures, one line for each reason. */
   failureLines(): string[] {
     return [...this.failures].map(([why, paths]) => {
-      const more = paths.length > 1 ? ` (and ${messages(paths.length - 1)} more)` : "";
+      const more = paths.length > 1 ? ` (and ${paths.length - 1} more)` : "";
       return `${plain(paths[0]!)}: ${why}${more}; the next sweep tries again`;
     });
   }

@@ -18,6 +18,7 @@ const COMMANDS = [
   "plain",
   "expire",
   "sandbox --print",
+  "sweep Maildir",
 ];
 
 /** A home in which each of these commands prints something. */
@@ -26,6 +27,7 @@ function printingHome(): Home {
   home.write(".local/state/countersign/log", "time=2026-11-20T00:00:00Z direction=in result=other\n");
   home.write(".config/countersign/plain-lists", "list@example.net\n");
   home.write("Maildir/new/1", "From: jo@b.example\n\nHi.\n");
+  Deno.mkdirSync(`${home.path}/Maildir/cur`);
   return home;
 }
 

@@ -178,7 +178,8 @@ Deno.test("errors are one line", async (t) => {
   const table: [args: string[], code: number, error: RegExp][] = [
     [["sweep"], 64, /MAILDIR is missing/],
     [["sweep", "Mail/None"], 74, /Mail\/None: Maildir cannot be read: No such file or directory/],
-    [["sweep", "Mail/Inbox", "Mail"], 74, /Mail: Maildir cannot be read: it is not a maildir/],
+    [["sweep", "Mail"], 74, /Mail: Maildir cannot be read: it is not a maildir/],
+    [["sweep", "Mail/None", "Mail"], 74, /Mail\/None: Maildir cannot be read: No such file or directory/],
     [["sweep", "Mail/Spam"], 64, /Mail\/Spam: This is the spam maildir/],
     [["sweep", "Mail/Inbox", "--days", "24"], 64, /Option --days is "24", not a number from 1 to 23/],
     [["sweep", "Mail/Inbox", "--watch", "--dry-run"], 64, /cannot be combined/],
