@@ -9,6 +9,8 @@ export type Situation =
   | "server down"
   | "unknown host"
   | "wrong name"
+  | "expired"
+  | "unknown CA"
   | "no settings"
   | "readable"
   | "short timeout";
@@ -40,28 +42,33 @@ const ACCEPTS = { extensions: ["AUTH PLAIN", "8BITMIME"] };
 export class Comparison implements AsyncDisposable {
   readonly home = new Home();
   readonly #sink: Sink;
-  readonly #portal: Sink;
+  /** Servers whose certificates are not accepted, by the situation. */
+  readonly #impostors: ReadonlyMap<Situation, Sink>;
 
-  private constructor(readonly authority: Authority, tls: Tls, other: Tls) {
+  private constructor(readonly authority: Authority, tls: Tls, others: readonly (readonly [Situation, Tls])[]) {
     this.#sink = new Sink(ACCEPTS, tls);
-    this.#portal = new Sink(ACCEPTS, other);
+    this.#impostors = new Map(others.map(([situation, other]) => [situation, new Sink(ACCEPTS, other)]));
   }
 
   static async open(): Promise<Comparison> {
     const authority = await Authority.make();
-    const names = ["DNS:localhost,IP:127.0.0.1", "DNS:portal.hotel.example"];
-    return new Comparison(authority, await authority.leaf(names[0]!), await authority.leaf(names[1]!));
+    using stranger = await Authority.make("Another CA");
+    const name = "DNS:localhost,IP:127.0.0.1";
+    return new Comparison(authority, await authority.leaf(name), [
+      ["wrong name", await authority.leaf("DNS:portal.hotel.example")],
+      ["expired", await authority.leaf(name, -1)],
+      ["unknown CA", await stranger.leaf(name)],
+    ]);
   }
 
   /** Lets one program try to send. */
   async run(program: "msmtp" | "shim", attempt: Attempt): Promise<Outcome> {
     const { args, mail, answers, password = "echo secret", situation } = attempt;
     this.#sink.answers = { ...ACCEPTS, ...answers };
-    for (const list of [this.#sink.lines, this.#sink.accepted, this.#portal.lines]) list.length = 0;
+    for (const list of [this.#sink.lines, this.#sink.accepted]) list.length = 0;
     const script = this.home.write("bin/password", `#!/bin/sh\n${password}\n`, 0o755);
-    const port = situation === "server down"
-      ? deadPort()
-      : (situation === "wrong name" ? this.#portal : this.#sink).port;
+    const impostor = situation && this.#impostors.get(situation);
+    const port = situation === "server down" ? deadPort() : (impostor ?? this.#sink).port;
     const host = situation === "unknown host" ? "nowhere.invalid" : "localhost";
     const accounts = ACCOUNTS.filter(([name]) => name !== "isp" || situation !== "no default");
     const mode = situation === "readable" ? 0o644 : 0o600;
@@ -95,7 +102,7 @@ export class Comparison implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#sink[Symbol.asyncDispose]();
-    await this.#portal[Symbol.asyncDispose]();
+    for (const impostor of this.#impostors.values()) await impostor[Symbol.asyncDispose]();
     this.home[Symbol.dispose]();
     this.authority[Symbol.dispose]();
   }

@@ -1,7 +1,8 @@
 /**
  * Behaviours that msmtp(1) documents, each beside what the shim does with `via = "smtp"`: words for people, and facts.
  */
-import { type Answers, LATER, REFUSED } from "../smtp_sink.ts";
+import { type Answers, HANG_UP, LATER, REFUSED, SILENCE } from "../smtp_sink.ts";
+import { decodeLatin1, utf8 } from "../../lib/bytes.ts";
 import type { Situation } from "./msmtp_comparison.ts";
 
 /** What a program does. */
@@ -174,6 +175,36 @@ const ENVELOPE: readonly Row[] = [
     shim: ok("sent", "home", GREG, ["-x@mx.example.net"]),
   },
   {
+    what: "the same recipient twice",
+    args: ["-f", GREG, ANN, ANN],
+    msmtp: ok("sent twice", "home", GREG, [ANN, ANN]),
+    shim: ok("sent once", "home", GREG),
+  },
+  {
+    what: "a recipient with UTF-8, and the server does not offer SMTPUTF8",
+    args: ["-f", GREG, "jürgen@mx.example.net"],
+    msmtp: ok("sent", "home", GREG, [decodeLatin1(utf8("jürgen@mx.example.net"))]),
+    shim: fails("69", 69, /^shim: localhost:\d+ does not offer SMTPUTF8, which address "jürgen@/, "home"),
+  },
+  {
+    what: "a message larger than the server accepts (SIZE)",
+    answers: { extensions: ["AUTH PLAIN", "SIZE 50"] },
+    msmtp: ok("sent: the server has to reject it", "home", GREG),
+    shim: fails("69, before the message is sent", 69, /accepts messages of at most 50 bytes, and this one is/, "home"),
+  },
+  {
+    what: "`-N failure`, and the server does not offer DSN",
+    args: ["-N", "failure", "-f", GREG, ANN],
+    msmtp: fails("69", 69, /^msmtp: the server does not support DSN$/m),
+    shim: ok("sent without it", "home", GREG),
+  },
+  {
+    what: "`-B`, `-G`, `-h`, `-i`, `-L`, `-m`, `-n`, `-O`, `-o`",
+    args: ["-B8BITMIME", "-bm", "-G", "-h5", "-i", "-L", "tag", "-m", "-n", "-O", "x=y", "-oem", "-f", GREG, ANN],
+    msmtp: ok("ignored", "home", GREG),
+    shim: ok("ignored", "home", GREG),
+  },
+  {
     what: "From, Date and Message-ID are missing, `-F 'Greg W'`",
     args: ["-f", GREG, "-F", "Greg W", ANN],
     mail: "Subject: x\n\nHi.\n",
@@ -231,6 +262,28 @@ const SECRETS: readonly Row[] = [
     situation: "wrong name",
     msmtp: fails("69; the password has been read", 69, /^msmtp: TLS certificate verification failed: .*does not match/),
     shim: fails("75; no password is read", 75, /cannot be used: .*certificate not valid for name "localhost"/),
+  },
+  {
+    what: "the certificate has expired",
+    situation: "expired",
+    msmtp: fails("69", 69, /^msmtp: TLS certificate verification failed: .*expired/),
+    shim: fails("75", 75, /cannot be used: invalid peer certificate: .*expired.*: check the clock; otherwise/i),
+  },
+  {
+    what: "the certificate is from an unknown CA",
+    situation: "unknown CA",
+    msmtp: fails("69", 69, /^msmtp: TLS certificate verification failed: .*issuer/),
+    shim: fails("75", 75, /UnknownIssuer: log in to the network if it has a login page; for a private CA, set ca to/),
+  },
+  {
+    what: "the server offers no login",
+    answers: { extensions: ["8BITMIME"] },
+    msmtp: fails("69", 69, /^msmtp: the server does not support authentication$/m),
+    shim: fails(
+      "77",
+      77,
+      /^shim: localhost:\d+ offers no AUTH, but this program supports only PLAIN, LOGIN, CRAM-MD5$/m,
+    ),
   },
   {
     what: "the file with the password is readable by others",
@@ -309,6 +362,30 @@ const ERRORS: readonly Row[] = [
     shim: fails("75", 75, /rejected the message: "450 4\.2\.1 Come again"$/m, "home"),
   },
   {
+    what: "the connection is lost after the end of the message",
+    answers: { end: HANG_UP },
+    msmtp: fails("76", 76, /^msmtp: the server sent an empty reply$/m, "home"),
+    shim: fails(
+      "75; the error says that it may have been sent",
+      75,
+      /has the message, .*; it may have been sent$/m,
+      "home",
+    ),
+  },
+  {
+    what: "the server requires a login after all (530)",
+    answers: { from: "530 5.7.0 Authentication required" },
+    msmtp: fails("65", 65, /^msmtp: envelope from address greg@example\.org not accepted by the server$/m, "home"),
+    shim: fails("77", 77, /rejected the sender "greg@example\.org": "530 5\.7\.0 Authentication required"$/m, "home"),
+  },
+  {
+    what: "the server does not respond",
+    answers: { greeting: SILENCE },
+    situation: "short timeout",
+    msmtp: { words: "waits", status: 124, account: "" },
+    shim: fails("75 after 5 minutes, or `transport.timeout`", 75, /cannot be used: the session took longer than 3 s$/m),
+  },
+  {
     what: "the server greets with 554",
     answers: { greeting: "554 No" },
     msmtp: fails("76", 76, notSent),
@@ -325,6 +402,16 @@ const ERRORS: readonly Row[] = [
     situation: "no settings",
     msmtp: fails("78", 78, /^msmtp: account default not found in /),
     shim: fails("78; file and line", 78, /config\.toml:\d+: transport\.host is not set: /),
+  },
+  {
+    what: "`--serverinfo`, `--pretend`, `--configure`",
+    args: ["--serverinfo"],
+    msmtp: { words: "information; nothing is sent", status: 0, account: "" },
+    shim: fails(
+      "64: `countersign doctor`, `countersign explain --out` and `countersign init` are the equivalents",
+      64,
+      /^shim: Unknown option "--serverinfo"$/m,
+    ),
   },
   {
     what: "an unknown option",

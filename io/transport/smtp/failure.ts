@@ -144,7 +144,7 @@ export class Failures {
     return new SmtpRejected("temporary", step, `${this.server} cannot be used: ${this.#hide(why)}`, { fix, cause });
   }
 
-  /** The session timed out or was aborted before the final dot. */
+  /** The session was aborted before the final dot. */
   stopped(step: Step, cause: Error): SmtpRejected {
     const why = cause.message;
     const message = `${why[0]!.toUpperCase()}${why.slice(1)}; nothing is sent`;

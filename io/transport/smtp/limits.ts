@@ -40,7 +40,7 @@ export const TIMEOUTS: Timeouts = {
 /** Seconds that the server has to confirm the message if the session times out or is aborted after the final dot. */
 const GRACE_SECONDS = 3;
 
-/** The caller aborted, or its total timeout expired. */
+/** The caller aborted. */
 export class Stopped extends Error {
   constructor(message: string) {
     super(message);
@@ -65,7 +65,7 @@ export class Limits {
     if (caller?.aborted) this.#aborted();
     caller?.addEventListener("abort", this.#aborted);
     const { total } = timeouts;
-    const stop = () => this.#stop(new Stopped(`the server took longer than ${total} s`));
+    const stop = () => this.#stop(new Deno.errors.TimedOut(`the session took longer than ${total} s`));
     if (total > 0) this.#clearAll.push(alarm(total * 1000, stop));
   }
 
