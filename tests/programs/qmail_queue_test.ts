@@ -231,6 +231,30 @@ Deno.test("hooks/rcptcheck", async (t) => {
   }
 });
 
+Deno.test("a temporary reply of the door defers, and half a reply of hooks/ask accepts", async () => {
+  using home = new Home();
+  queueStub(home);
+  for (const name of ["queue", "rcptcheck", "ordinary.sh"]) {
+    home.write(`hooks/${name}`, Deno.readTextFileSync(`${ROOT}/hooks/${name}`), 0o755);
+  }
+  const mail = { sender: "", recipients: [srs()], message: new TextEncoder().encode(FORGED) };
+  const env = { COUNTERSIGN_QUEUE: `${home.path}/bin/qmail-queue`, SENDER: "", RECIPIENT: srs(), TMPDIR: home.path };
+  const rows: [ask: string, notqmail: string, netqmail: number, rcptcheck: number][] = [
+    ["echo 'ZLater (#4.3.0)'; exit 100", "451 Later (#4.3.0)", 71, 111],
+    ["echo 'DNo such address (#5.1.1)'; exit 100", "554 No such address (#5.1.1)", 31, 100],
+    ["exit 100", "250 ok", 0, 0],
+    ["echo 'DNo such address (#5.1.1)'; exit 75", "250 ok", 0, 0],
+    ["echo 'DNo such address (#5.1.1)'; kill -9 $$", "250 ok", 0, 0],
+  ];
+  for (const [ask, reply, code, checked] of rows) {
+    home.write("hooks/ask", `#!/bin/sh\ncat >/dev/null\n${ask}\n`, 0o755);
+    const send = (notqmail: boolean) => qmailSmtpd(home, `${home.path}/hooks/queue`, mail, { env, notqmail });
+    assert.equal((await send(true)).reply, reply, ask);
+    assert.equal((await send(false)).code, code, ask);
+    assert.equal((await home.run([`${home.path}/hooks/rcptcheck`], "", env)).code, checked, ask);
+  }
+});
+
 for (const shell of [["/bin/dash"], ["/bin/bash", "--posix"], ["/bin/mksh"], ["/bin/busybox", "sh"]]) {
   const ignore = !isFile(shell[0]!);
   Deno.test({ name: `hooks/queue and hooks/rcptcheck under ${shell.join(" ")} and softlimit`, ignore }, async () => {
