@@ -132,11 +132,16 @@ function postsrsdOf(options: Arguments, operand: string | undefined): PostsrsdSe
 const notesOf = ({ notes }: PostsrsdSettings): string => notes.map((note) => `\nNote: ${note}`).join("");
 
 /** Reports differences from the settings of postsrsd, whose addresses must still be reversed. */
-function compare({ domain, hashLength, notes }: PostsrsdSettings, { forwarding }: Settings): void {
+function compare({ domain, hashLength, notes }: PostsrsdSettings, { forwarding, srs }: Settings): void {
   const differ = (what: string) => say(`Note: ${what}, so bounces to its addresses are rejected`);
   if (domain.toLowerCase() !== forwarding.domain.toLowerCase()) differ(`the domain of postsrsd is ${domain}`);
   if (hashLength < forwarding.hash_length) differ(`postsrsd writes ${hashLength} characters of the hash`);
   for (const note of notes) say(`Note: ${note}`);
+  if (srs.alphabet === "base64url") {
+    say(
+      'Note: until postsrsd is stopped on every host, set srs.alphabet = "base64": before 2.2.6 it does not read - and _',
+    );
+  }
 }
 
 /**

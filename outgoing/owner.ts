@@ -114,9 +114,15 @@ function insideSrs(address: Address, known: Known): Address | undefined {
     return undefined;
   }
   const secrets = identity.keys.map((key) => key.secret);
-  const { hash_length: hashLength, alphabet } = known.settings.srs;
+  const { hash_length: hashLength } = known.settings.srs;
   // Callers of the shim could as well use the plain address, so the hash only identifies our addresses here.
-  const options = { secrets, hashMin: Math.min(4, hashLength), hashLength, alphabet, now: known.now };
+  const options = {
+    secrets,
+    hashMin: Math.min(4, hashLength),
+    hashLength,
+    alphabet: "base64url",
+    now: known.now,
+  } as const;
   return inside(() => srsOpen(formatAddress(address), options).address);
 }
 

@@ -122,7 +122,7 @@ function openSrs(text: string, context: JudgeContext): Opened | undefined {
       secrets: validKeys(identity.keys, now).map((key) => key.secret),
       hashLength: settings.srs.hash_length,
       hashMin,
-      alphabet: settings.srs.alphabet,
+      alphabet: "base64url", // reads both: addresses written before srs.alphabet was changed return for weeks
       now,
     });
   } catch (error) {

@@ -200,8 +200,8 @@ export const TABLES = {
     alphabet: oneOf(
       ["base64url", "base64"],
       "base64url",
-      "`base64url` writes `-` and `_` and reads both alphabets; `base64` is exactly what Mail::SRS writes (some sites " +
-        "reject its `/` and `+`).",
+      "`base64url` writes `-` and `_`; `base64` is exactly what Mail::SRS writes (some sites reject its `/` and `+`). " +
+        "Both are accepted when reading.",
     ),
     separator: oneOf(["=", "+", "-"], "=", "The character after SRS0. All three are accepted when reading."),
     max_age: number(

@@ -82,7 +82,7 @@ export function reverseForwarded(text: string, context: ForwardingContext): Rewr
     opened = srsOpen(`${recipient.local}@${recipient.domain}`, {
       secrets: validKeys(keys, now).map(({ secret }) => secret),
       hashLength: hash_length,
-      alphabet: settings.srs.alphabet,
+      alphabet: "base64url", // reads both, see signed_recipient.ts
       now,
     });
   } catch (error) {

@@ -59,7 +59,10 @@ Deno.test("the settings and the secret of postsrsd are imported in two steps", a
   home.settings(`[transport]\nvia = "maildir"\nmaildir = "~/out"\n${table}\n`);
   const imported = await keys(home, ...args);
   assert.deepEqual([imported.code, imported.stderr], [0, ""]);
-  assert.match(imported.stdout, /^Written: .*forwarding-keys\noldb, old verify for forwarded mail\n$/);
+  assert.match(
+    imported.stdout,
+    /^Written: .*forwarding-keys\noldb, old verify for forwarded mail\nNote: .* set srs\.alphabet = "base64": .*\n$/,
+  );
   assert.deepEqual(keysIn(home).map(([, secret]) => secret), [POSTSRSD, "an older secret of postsrsd"]);
   assert.match((await keys(home, "list", "--forwarding")).stdout, / signs; /);
   assert.ok(!imported.stdout.includes(POSTSRSD));

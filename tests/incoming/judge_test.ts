@@ -251,6 +251,21 @@ Deno.test("the hash must have hash_length characters, but at most 8 are required
   }
 });
 
+Deno.test("both alphabets of the hash are accepted, whichever is written", async () => {
+  const url = Array.from({ length: 20 }, (_, nth) => srs(greg, { now: day(-nth) }));
+  const base64 = url.map((one) =>
+    one.replace(/(?<=^SRS0=)[^=]*/, (hash) => hash.replaceAll("-", "+").replaceAll("_", "/"))
+  );
+  assert.ok(url.some((one, nth) => one !== base64[nth]));
+  for (const alphabet of ["base64", "base64url"]) {
+    const settings = context(`[srs]\nalphabet = "${alphabet}"\n`);
+    for (const address of [...url, ...base64]) {
+      const { verdict } = await decide(delivery(null, address, BOUNCE), settings);
+      assert.equal(verdict.result, "genuine", `${alphabet} ${address}`);
+    }
+  }
+});
+
 Deno.test("both forms of prvs are recognized on every day", async () => {
   for (let nth = 0; nth < 250; nth++) {
     const today = { ...context(), now: day(nth) };
