@@ -34,8 +34,8 @@ Challenges are never answered.
   --config FILE   Settings file. Default: ~/.config/countersign/config.toml
 
 The first sweep judges all unread messages, and read ones of the last N days. A message that you move back stays there.
-Exits with status 75 if a maildir could not be read, or a message could not be judged or moved. The others are swept, and
-the next sweep tries again. If no maildir can be read, the status is 74.
+Exits with status 75 if a maildir could not be read, or a message not be judged or moved. The others are swept, and the
+next sweep tries again. If no maildir can be read, the status is 74.
 
 Example: countersign sweep ~/Maildir
 Example: countersign sweep --dry-run --all ~/Maildir
