@@ -1,4 +1,5 @@
 /** Checks the sockets `policy` and `map` of `countersign serve`, and the keys of forwarded mail. */
+import { PROBE_HOST } from "../../lib/probe.ts";
 import { formatAddress } from "../../lib/address.ts";
 import { concat, utf8 } from "../../lib/bytes.ts";
 import { Fail } from "../../lib/fail.ts";
@@ -106,7 +107,8 @@ function checkForwardingKeys(settings: Settings, now: Date, findings: DoctorCont
 /** Asks about a forged address; the only side effect is a line in the log. */
 async function checkPolicy(path: string, settings: Settings, now: Date, add: Add): Promise<void> {
   const forged = forgedAddress(settings, now) ?? TEST_SENDER;
-  const request = `request=smtpd_access_policy\nprotocol_state=RCPT\nsender=\nrecipient=${forged}\n\n`;
+  const envelope = `sender=\nrecipient=${forged}\nclient_name=${PROBE_HOST}\n`;
+  const request = `request=smtpd_access_policy\nprotocol_state=RCPT\n${envelope}\n`;
   const answer = await exchange(path, utf8(request), (text) => /\n\n/.test(text));
   if (!/^action=.*\n\n$/.test(answer)) throw new Error("it is not the socket of this role");
   if (settings.incoming.forged !== "refuse" || forged === TEST_SENDER || answer.startsWith("action=550 ")) return;
