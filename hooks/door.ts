@@ -15,7 +15,8 @@ export interface MessagePrefix {
 }
 
 /**
- * The decision: `reply` is the SMTP reply, line by line; `needsMessage` asks for the message, at the end of the data.
+ * The decision: `reply` is the SMTP reply, line by line; `needsMessage` asks for the message, at the end of the data,
+ * because it may be rejected then.
  */
 export interface DoorDecision {
   readonly reply?: readonly string[];
@@ -36,9 +37,9 @@ export async function askDoor(
   timeout = DOOR_TIMEOUT_MS,
 ): Promise<DoorDecision> {
   const request = { request: "judge", sender, recipient, ...(message && { whole: message.whole }) };
-  const { need, reply } = await askLookup(path, request, message?.prefix, timeout);
+  const { need, rejects, reply } = await askLookup(path, request, message?.prefix, timeout);
   const lines = Array.isArray(reply) ? reply.filter((line) => typeof line === "string" && REPLY_LINE.test(line)) : [];
-  return { needsMessage: need === "message", ...(lines.length > 0 && { reply: lines }) };
+  return { needsMessage: need === "message" && rejects !== false, ...(lines.length > 0 && { reply: lines }) };
 }
 
 /** A line of a reply that rejects or defers. Anything else could not be passed on to an SMTP client. */

@@ -117,6 +117,12 @@ export function whyNotJudged({ loaded: { settings }, now }: Omit<DoorContext, "s
   return remembersAllLately(state.folder, now) ? undefined : FORGOTTEN;
 }
 
+/** Returns the identity to which a recipient belongs, as the log names it. */
+export function identityNamed(recipient: string, { loaded: { identities } }: DoorContext): string | undefined {
+  const identity = identityOf(identities, withoutRoute(recipient));
+  return identity && canonicalAddress(identity);
+}
+
 const wrongMode = (forged: string): string => `incoming.forged is "${forged}"`;
 
 /** Returns the reason of a verdict, with the reason why it has no consequence at the door. */

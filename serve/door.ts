@@ -5,7 +5,6 @@
 import { concat } from "../lib/bytes.ts";
 import type { Event } from "../lib/log.ts";
 import { printHead } from "../lib/message.ts";
-import { canonicalAddress, identityOf } from "../lib/settings/identity.ts";
 import type { Delivery } from "../incoming/delivery.ts";
 import { PREFIX_BYTES } from "../io/system/input.ts";
 import { logTogether } from "../io/system/log.ts";
@@ -14,6 +13,7 @@ import {
   decideRecipient,
   type Decision,
   type DoorContext,
+  identityNamed,
   logClient,
   mayRefuseMessage,
   whyNotJudged,
@@ -92,8 +92,8 @@ class IncomingMessage implements MilterMessage {
 
   /** Logs why a message to an identity is not judged. */
   async #logPassed(stage: "rcpt" | "data", recipient: string, why: string | undefined): Promise<void> {
-    const identity = identityOf(this.#context.loaded.identities, recipient);
-    await this.#log(stage, { event: { identity: identity && canonicalAddress(identity), outcome: "passed", why } });
+    const identity = identityNamed(recipient, this.#context);
+    await this.#log(stage, { event: { identity, outcome: "passed", why } });
   }
 
   /** Logs a decision before it is answered. */

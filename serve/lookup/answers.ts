@@ -13,6 +13,7 @@ import {
   decideRecipient,
   type Decision,
   type DoorContext,
+  identityNamed,
   logClient,
   notRejected,
   whyNotJudged,
@@ -117,13 +118,21 @@ async function judged(request: JudgeRequest, message: Bytes | undefined, loaded:
   const context = { loaded, now: new Date(), sender };
   const envelope = decideRecipient(recipient, context);
   const early = envelope.needsMessage !== true;
-  if (!early && message === undefined) return { need: "message" };
+  if (!early && message === undefined) return needed(recipient, context);
   const decision = early ? envelope : await decideContent(request, message!, context);
   record(decision, context);
   const { error, result, check, why } = decision.event ?? {};
   if (error !== undefined) throw new Fail("temporary", String(error));
   const reply = decision.reply === undefined ? {} : { reply: decision.reply.split("\r\n") };
   return { result: result ?? (reply.reply ? undefined : "other"), check, reason: why, ...reply };
+}
+
+/** Asks for the message, and says whether it could be rejected: if not, nobody needs to defer other recipients. */
+function needed(recipient: string, context: DoorContext): object {
+  const why = whyNotJudged(context);
+  if (why === undefined) return { need: "message" };
+  record({ event: { identity: identityNamed(recipient, context), outcome: "passed", why } }, context);
+  return { need: "message", rejects: false };
 }
 
 /** Decides by the message, which is rejected only if the settings and the state allow that. */

@@ -27,6 +27,13 @@ export class LookupEngine implements AsyncDisposable {
     rememberSent(`${this.home.path}/state/sent`, greg, "<known@example.org>", false, new Date());
   }
 
+  /** Says whether all programs that sign share the state; without that, no message may be rejected. */
+  share(shared: boolean): void {
+    const text = this.home.read("site.toml");
+    this.home.write("site.toml", text.replace(/^shared = .*$/m, `shared = ${shared}`));
+    assert.equal(this.home.engine.reload(), undefined);
+  }
+
   /** Starts to answer, also on the socket `map` beside it. */
   async start(): Promise<void> {
     const loaded = () => this.home.engine.loaded;

@@ -208,6 +208,18 @@ test("Exim rejects what the door would reject, and passes the rest", async (t) =
     assert.deepEqual(got, rows.map(([, , expected]) => expected));
   });
 
+  await t.step("where no message may be rejected, no recipient is deferred", async () => {
+    engine.share(false);
+    using client = await Client.open(port);
+    for (const line of ["MAIL FROM:<>", `RCPT TO:<${PLAIN}>`, "RCPT TO:<joe@b.example>"]) {
+      assert.match(await client.say(line), /^250 /);
+    }
+    await client.say("DATA");
+    assert.match(await client.say(`${dotted(FORGED)}.`), /^250 /);
+    engine.share(true);
+    assert.equal(await smtp(port, "", PLAIN, FORGED), forged);
+  });
+
   await t.step("at most three recipients are deferred, and then the message is not judged", async () => {
     using client = await Client.open(port);
     const said = [];

@@ -83,6 +83,18 @@ match from any for any action "relay"
     assert.match(await client.say(`${dotted(LETTER)}.`), /^250 /);
   });
 
+  await t.step("where no message may be rejected, no recipient is deferred", async () => {
+    engine.share(false);
+    using client = await Client.open(server.port);
+    for (const line of ["MAIL FROM:<>", `RCPT TO:<${PLAIN}>`, "RCPT TO:<joe@b.example>"]) {
+      assert.match(await client.say(line), /^250 /);
+    }
+    await client.say("DATA");
+    assert.match(await client.say(`${dotted(FORGED)}.`), /^250 /);
+    engine.share(true);
+    assert.equal(await smtp(server.port, "", PLAIN, FORGED), forged);
+  });
+
   await t.step("a forgery after a genuine bounce in the same session is rejected", async () => {
     using client = await Client.open(server.port);
     for (const [mail, expected] of [[known, /^250 /], [FORGED, /^550 5\.7\.1 /], [known, /^250 /]] as const) {

@@ -86,6 +86,11 @@ Deno.test("judge: mail that the door would accept is not rejected, and its verdi
   for (const [what, options, expected] of rows) {
     await t.step(what, async () => {
       using home = new EngineHome("", options);
+      assert.deepEqual(await judge(home, "", PLAIN), { need: "message", rejects: false });
+      assert.match(
+        home.log().at(-1)!,
+        /at=lookup sender=<> identity=greg@example\.org outcome=passed why="(?:incoming\.forged|state\.shared) is /,
+      );
       const { reason: _reason, ...answer } = await judge(home, "", PLAIN, FORGED);
       assert.deepEqual(answer, expected);
       assert.match(
