@@ -50,11 +50,8 @@ const malformed = (): Fail => new Fail("data", "Request is not a netstring");
 
 /** Writes a netstring. */
 export function netstring(text: string): Bytes {
-  const bytes = utf8(text);
-  const head = utf8(`${bytes.length}:`);
-  const out = new Uint8Array(head.length + bytes.length + 1);
-  out.set(head);
-  out.set(bytes, head.length);
-  out[out.length - 1] = COMMA;
-  return out;
+  const framed = (length: number) => utf8(`${length}:${text},`);
+  const bytes = framed(text.length); // encoding once takes a third of the time, and is enough for ASCII
+  const length = bytes.length - `${text.length}:,`.length;
+  return length === text.length ? bytes : framed(length);
 }
