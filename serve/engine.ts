@@ -1,7 +1,7 @@
 /** Holds the current settings, which are replaced as a whole on SIGHUP, or when a file has changed. */
 import { errorText, Fail } from "../lib/fail.ts";
 import { asksLookup } from "../lib/settings/lookup.ts";
-import type { ConfigSource } from "../lib/settings/parse.ts";
+import type { ConfigSource, Settings } from "../lib/settings/parse.ts";
 import { log, printError } from "../io/system/log.ts";
 import { filesOf, keyProblems, load, type Loaded } from "./loaded.ts";
 import { Watch, WATCH_TIMES, type WatchTimes } from "./watch.ts";
@@ -75,6 +75,15 @@ export class Engine {
   }
 }
 
+/** Checks that this process may read the files that were added. @throws {Fail} `config` */
+function checkReadable(setting: string, old: readonly string[], next: readonly string[]): void {
+  const denied = next.filter((path) => !old.includes(path))
+    .find((path) => Deno.permissions.querySync({ name: "read", path }).state !== "granted");
+  if (denied === undefined) return;
+  const fix = "countersign sandbox";
+  throw new Fail("config", `${setting} was changed, which requires a restart`, { file: denied, fix });
+}
+
 /** Checks for changes that require a restart. @throws {Fail} `config` */
 function checkPermitted({ settings: old }: Loaded, { settings: next }: Loaded): void {
   if (next.serve.socket_folder !== old.serve.socket_folder) {
@@ -85,11 +94,11 @@ function checkPermitted({ settings: old }: Loaded, { settings: next }: Loaded): 
       throw new Fail("config", `state.${name} was changed, which requires a restart`);
     }
   }
-  const { domain, keys } = next.forwarding;
-  const readable = Deno.permissions.querySync({ name: "read", path: keys }).state === "granted";
-  if (domain !== "" && keys !== (old.forwarding.domain === "" ? "" : old.forwarding.keys) && !readable) {
-    throw new Fail("config", "forwarding.keys was changed, which requires a restart", { fix: "countersign sandbox" });
-  }
+  const forwarding = ({ forwarding: { domain, keys } }: Settings) => domain === "" ? [] : [keys];
+  checkReadable("forwarding.keys", forwarding(old), forwarding(next));
+  const keys = ({ identity }: Settings) => identity.map((one) => one.keys).filter((path) => path !== "");
+  // Otherwise the identity's SRS domain, which others may share, could not be judged until then.
+  checkReadable("identity.keys", keys(old), keys(next));
   const { folder } = next.state;
   const { state } = Deno.permissions.querySync({ name: "write", path: folder });
   if (folder !== old.state.folder && (state !== "granted" || asksLookup(next))) {

@@ -123,6 +123,30 @@ Deno.test("serve: a forwarding key that the sandbox does not permit needs a rest
   assert.match(await ask("srs-forward jo@b.example"), /^\d+:OK SRS0=/);
 });
 
+Deno.test("serve: the keys of a new identity need a restart, and do not keep the door from judging its domain until then", async () => {
+  using home = new EngineHome();
+  const lost = "SRS0=AAAAAAAA=AA=example.org=greg@srs.example.org";
+  const bob = '[[identity]]\naddress = "bob@example.org"\nsrs_domain = "srs.example.org"\nkeys = "keys/bob"\n';
+  const door = async (engine: Running) => {
+    using connection = await engine.connect("door");
+    return (await engine.talk(connection, [printPacket("O", OFFER), ...message("", [lost])], 2)).at(-1)!;
+  };
+  await using engine = new Running(home);
+  await engine.until(/Listening on/);
+  home.write("keys/bob", `k1 ${CREATED} bob ${SECRET}\n`, 0o600);
+  home.write("site.toml", `${bob}${home.read("site.toml")}`);
+  engine.kill("SIGHUP");
+  await engine.until(
+    /not reloaded, .*\/keys\/bob: identity\.keys was changed, which requires a restart: countersign sa/,
+  );
+  assert.match(await door(engine), /^y550 5\.1\.1 /);
+  engine.kill("SIGTERM");
+  assert.equal(await engine.ended(), 0);
+  await using again = new Running(home);
+  await again.until(/Listening on/);
+  assert.match(await door(again), /^y550 5\.1\.1 /);
+});
+
 Deno.test("serve: with the sandbox file of an earlier version it says what to run; a running one is not affected", async () => {
   using home = new EngineHome();
   await using running = new Running(home);
