@@ -179,8 +179,13 @@ function report(
 /** Returns the setting to look at, and what to do. */
 function suggestion(error: Fail, { table, ...account }: Account): { name: string; fix: string } {
   const command = account.password_command.length > 0 ? "password_command" : "oauth2_command";
-  // An error of the program, or about the certificate, suggests its own fix.
-  if (error.fix !== undefined) return { name: error instanceof Rejected ? "host" : command, fix: error.fix };
+  // An error of the program, or about the certificate or the mechanisms, suggests its own fix.
+  if (error.fix !== undefined) {
+    return {
+      name: error instanceof Rejected ? "host" : error.kind === "permission" ? "user" : command,
+      fix: error.fix,
+    };
+  }
   if (error.kind !== "permission") {
     return { name: "host", fix: `Check ${table}.host, port, security and ca, and whether the server is reachable` };
   }

@@ -23,6 +23,8 @@ const MAX_BYTES = 64 * 1024;
  * pipe.
  */
 const SETTLE_MS = 1000;
+/** What to do when the program fails or hangs, which may be for other reasons. */
+const UNLOCK = "unlock the keyring, or run the program in a terminal";
 /** Characters of the last line of standard error that are reported. */
 const MAX_LINE = 200;
 
@@ -42,13 +44,14 @@ export async function readSecret(command: SecretCommand): Promise<string> {
   const said = collect(child.stderr);
   const stop = Promise.withResolvers<never>();
   stop.promise.catch(() => {});
-  const abort = () => stop.reject(new Fail("temporary", `${setting} was killed: ${reason(signal?.reason)}`));
+  const abort = () => {
+    const fix = signal?.reason instanceof Deno.errors.TimedOut ? { fix: UNLOCK } : {};
+    stop.reject(new Fail("temporary", `${setting} was killed: ${reason(signal?.reason)}`, fix));
+  };
   signal?.addEventListener("abort", abort);
   after(timeout * 1000).then(() =>
     stop.reject(
-      new Fail("temporary", `${setting} took longer than ${timeout} s and was killed`, {
-        fix: "unlock the keyring, or run the program in a terminal",
-      }),
+      new Fail("temporary", `${setting} took longer than ${timeout} s and was killed`, { fix: UNLOCK }),
     )
   );
   try {
@@ -88,7 +91,7 @@ function spawn({ argv: [program, ...args], setting }: SecretCommand): Deno.Child
 
 function failed(setting: string, code: number, line: string): Fail {
   return new Fail("temporary", `${setting} exited with status ${code}${line === "" ? "" : `: ${line}`}`, {
-    fix: "unlock the keyring, or run the program in a terminal",
+    fix: UNLOCK,
   });
 }
 

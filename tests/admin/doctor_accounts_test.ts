@@ -95,6 +95,34 @@ const SIGNED = /SRS0=[^=]+=[^=]+=example\.org=greg@srs\.example\.org/g;
 const envelopes = (sink: Sink) =>
   sink.lines.filter((line) => !/^(?:EHLO|AUTH|QUIT)/.test(line)).map((line) => line.replace(SIGNED, "SIGNED"));
 
+test("a server without a login, or with one of another kind: what to set", async () => {
+  using authority = await Authority.make();
+  await using sink = new Sink({ extensions: [] }, await authority.leaf("IP:127.0.0.1"));
+  const secret = `${authority.folder}/password`;
+  Deno.writeTextFileSync(secret, "correct horse\n", { mode: 0o600 });
+  writeExecutable(`${authority.folder}/token`, "#!/bin/sh\necho token\n");
+  const found = (credential: string) =>
+    examined(smtp(sink.port, `ca = "${authority.ca}"\nuser = "greg"\n${credential}`));
+  const password = `password_file = "${secret}"`;
+  const server = `${FILE}:9 127.0.0.1:${sink.port}`;
+  assert.deepEqual(await found(password), [
+    `${server} does not offer AUTH | check host, port and security, or remove user if the server needs no login`,
+  ]);
+  sink.answers.extensions = ["AUTH XOAUTH2"];
+  assert.deepEqual(await found(password), [
+    `${server} offers AUTH "XOAUTH2", but not PLAIN, LOGIN, CRAM-MD5 | set oauth2_command`,
+  ]);
+  sink.answers.extensions = ["AUTH PLAIN"];
+  assert.deepEqual(await found(`oauth2_command = ["${authority.folder}/token"]`), [
+    `${server} offers AUTH "PLAIN", but not OAUTHBEARER, XOAUTH2 | set password_file or password_command`,
+  ]);
+  sink.answers.extensions = ["AUTH SCRAM-SHA-256"];
+  assert.deepEqual(await found(password), [
+    `${server} offers AUTH "SCRAM-SHA-256", but not PLAIN, LOGIN, CRAM-MD5 | ` +
+    `Check transport.user and the password in ${secret}`,
+  ]);
+});
+
 Deno.test("the signed sender is tested, with the identity as the recipient, and nothing is sent", async () => {
   await using sink = new Sink({ extensions: [] });
   assert.deepEqual(await examined(smtp(sink.port), GREG), []);

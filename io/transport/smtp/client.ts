@@ -128,9 +128,7 @@ export class Client {
     const offered = this.extensions.get("AUTH");
     const chosen = choose(offered ?? "", mechanisms);
     if (chosen === undefined) {
-      const known = mechanisms.map(({ name }) => name).join(", ");
-      const offer = offered === undefined ? "no AUTH" : `AUTH ${quote(offered)}`;
-      throw new Fail("permission", `${this.server.name} offers ${offer}, but this program supports only ${known}`);
+      throw unsupportedLogin(this.server.name, offered, mechanisms);
     }
     const mechanism = "prepare" in chosen ? await chosen.prepare(this.limits.signal) : chosen;
     this.failures.hide(mechanism.secrets);
@@ -335,6 +333,21 @@ export class Client {
     }
     this.connection.stop();
   }
+}
+
+/** The server offers no login, or only mechanisms that this account cannot use. */
+function unsupportedLogin(server: string, offered: string | undefined, mechanisms: Login["mechanisms"]): Fail {
+  if (offered === undefined) {
+    const fix = "check host, port and security, or remove user if the server needs no login";
+    return new Fail("permission", `${server} does not offer AUTH`, { fix });
+  }
+  const known = mechanisms.map(({ name }) => name).join(", ");
+  const fix = /\b(?:OAUTHBEARER|XOAUTH2)\b/i.test(offered)
+    ? "set oauth2_command"
+    : /\b(?:PLAIN|LOGIN|CRAM-MD5)\b/i.test(offered)
+    ? "set password_file or password_command"
+    : undefined;
+  return new Fail("permission", `${server} offers AUTH ${quote(offered)}, but not ${known}`, { fix });
 }
 
 function failuresOf({ name, login }: Server): Failures {
