@@ -5,7 +5,8 @@
  * none. A recipient gets it twice only if a process was killed between the final dot and the note of its result, and
  * the log says so.
  *
- * deno task soak outbox [messages [seed]]: 5,000 by default.
+ * deno task soak outbox [messages [seed [smtp|command]]]: 5,000 by default, to a server. With `command` a program takes
+ * the messages.
  */
 import { changeEntries } from "../../io/outbox/change.ts";
 import { listEntries, outboxFolder } from "../../io/outbox/store.ts";
@@ -23,7 +24,7 @@ export interface OutboxFigures {
   readonly killedRunners: number;
   /** Recipients who did not get a message for which the shim exited 0. */
   readonly lost: number;
-  /** Recipients who got a message for which the shim exited with another status. */
+  /** Recipients who got a message for which the shim exited with another status, or a part of one. */
   readonly wrong: number;
   /** Copies beyond the first. */
   readonly twice: number;
@@ -39,18 +40,43 @@ const [SHIM_KILLS, RUNNER_KILLS] = [0.2, 0.6];
 /** The fraction of recipients that the server defers. */
 const DEFERRED = 0.3;
 
+/** The last line of each body, by which a program recognizes a whole message. */
+const END = "the end";
+
+/**
+ * Returns a program that defers some messages, and writes the recipients of the others to a file, one a line. A message
+ * without its end is an address of its own.
+ */
+const programTo = (file: string) =>
+  `#!/bin/sh
+last=$(tail -n 1)
+[ "$(od -An -N1 -tu1 /dev/urandom)" -ge ${Math.round(256 * DEFERRED)} ] || exit 75
+while [ "$1" != -- ]; do shift; done
+shift
+[ "$last" = '${END}' ] || set -- part
+printf '%s\\n' "$@" >>'${file}'
+`;
+
 /** Runs the soak test. */
-export async function soakOutbox(messages: number, seed: number): Promise<OutboxFigures> {
+export async function soakOutbox(
+  messages: number,
+  seed: number,
+  via: "smtp" | "command" = "smtp",
+): Promise<OutboxFigures> {
   const random = seededRandom(seed);
   // The reply to the final dot takes a moment, so that some processes are killed while they wait for it.
   const hold = () => new Promise<void>((done) => setTimeout(done, random() * 20));
   await using sink = new Sink({ hold, to: () => random() < DEFERRED ? LATER : undefined });
   using home = new FaultHome();
   const modes = ["always", "failed"];
+  const delivered = home.write("delivered", "");
+  const transport = via === "smtp"
+    ? toServer(sink.port)
+    : `[transport]\npreset = "sendmail"\ncommand = ["${home.write("program", programTo(delivered), 0o755)}"]\n`;
   for (const mode of modes) {
     const text = `[[identity]]\naddress = "greg@example.org"\nsrs_domain = "srs.example.org"\nkeys = "keys"\n`;
     const outbox = `[state]\nfolder = "~/${STATE}"\n[outbox]\nwhen = "${mode}"\nreport = "~/reports"\n`;
-    home.write(CONFIG.replace("config.toml", `${mode}.toml`), `${text}${toServer(sink.port)}${outbox}`);
+    home.write(CONFIG.replace("config.toml", `${mode}.toml`), `${text}${transport}${outbox}`);
   }
   const folder = outboxFolder(`${home.path}/${STATE}`);
   const start = (mode: string, args: string[], stdin: "piped" | "null") =>
@@ -91,7 +117,8 @@ export async function soakOutbox(messages: number, seed: number): Promise<Outbox
     const timer = killLater(child, SHIM_KILLS, longest);
     const writer = child.stdin.getWriter();
     const body = "a line of the body, as many others are\n".repeat(message % 20 === 0 ? 3000 : 10);
-    const fed = writer.write(new TextEncoder().encode(letter(name, body))).then(() => writer.close()).catch(() => {});
+    const fed = writer.write(new TextEncoder().encode(letter(name, `${body}${END}\n`))).then(() => writer.close())
+      .catch(() => {});
     const { success, signal } = await child.status;
     await fed;
     clearTimeout(timer);
@@ -124,8 +151,9 @@ export async function soakOutbox(messages: number, seed: number): Promise<Outbox
   await Promise.all([callers, runner(), runner()]);
 
   const copies = new Map<string, number>();
-  for (const { to } of sink.accepted) for (const one of to) copies.set(one, (copies.get(one) ?? 0) + 1);
-  let [lost, wrong, twice] = [0, 0, 0];
+  const got = via === "smtp" ? sink.accepted.flatMap(({ to }) => to) : home.read("delivered").trimEnd().split("\n");
+  for (const one of got) copies.set(one, (copies.get(one) ?? 0) + 1);
+  let [lost, wrong, twice] = [0, copies.get("part") ?? 0, 0];
   for (const [name, end] of ends) {
     for (const to of [`${name}.a@example.net`, `${name}.b@example.net`]) {
       const count = copies.get(to) ?? 0;
@@ -142,11 +170,11 @@ export async function soakOutbox(messages: number, seed: number): Promise<Outbox
 }
 
 /** Runs the soak test and prints its figures. @returns whether no message was lost */
-export async function main([count, given]: readonly string[]): Promise<boolean> {
+export async function main([count, given, via = "smtp"]: readonly string[]): Promise<boolean> {
   const seed = Number(given ?? crypto.getRandomValues(new Uint32Array(1))[0]);
   console.log(`seed ${seed}`);
   const began = performance.now();
-  const figures = await soakOutbox(Number(count ?? 5_000), seed);
+  const figures = await soakOutbox(Number(count ?? 5_000), seed, via === "command" ? via : "smtp");
   const seconds = Math.round((performance.now() - began) / 1000);
   console.log(`${Object.entries(figures).map(([name, n]) => `${name} ${n}`).join(", ")}; ${seconds} s`);
   const good = figures.lost + figures.wrong + figures.unannounced + figures.left === 0;

@@ -15,17 +15,14 @@ for (const spool of [false, true]) {
   });
 }
 
-Deno.test("messages through the outbox, two runners, random kills: none lost, and what is sent twice is logged", async () => {
-  const seed = crypto.getRandomValues(new Uint32Array(1))[0]!;
-  const { messages, lost, wrong, unannounced, left } = await soakOutbox(24, seed);
-  assert.deepEqual({ messages, lost, wrong, unannounced, left }, {
-    messages: 24,
-    lost: 0,
-    wrong: 0,
-    unannounced: 0,
-    left: 0,
-  }, `seed ${seed}`);
-});
+for (const via of ["smtp", "command"] as const) {
+  Deno.test(`messages through the outbox, via = ${via}, two runners, random kills: none lost, and what is sent twice is logged`, async () => {
+    const seed = crypto.getRandomValues(new Uint32Array(1))[0]!;
+    const { messages, lost, wrong, unannounced, left } = await soakOutbox(24, seed, via);
+    const expected = { messages: 24, lost: 0, wrong: 0, unannounced: 0, left: 0 };
+    assert.deepEqual({ messages, lost, wrong, unannounced, left }, expected, `seed ${seed}`);
+  });
+}
 
 Deno.test("a seed determines the random numbers", () => {
   const [one, two, other] = [seededRandom(1), seededRandom(1), seededRandom(2)];
