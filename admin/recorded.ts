@@ -71,11 +71,18 @@ export async function decideRecorded(
 }
 
 /**
- * Matches the Received fields of programs that fetch mail, such as fetchmail and getmail, from the first `by` on: they
+ * Matches the Received fields of programs that fetch mail (fetchmail, getmail, mpop, fdm) from the first `by` on: they
  * name the protocol. In the field of a server, the sender chooses names before it, which have no spaces, and sometimes
  * an address behind the protocol.
  */
-const FETCHED = /^by\s{1,20}\S{1,255}\s{1,20}with\s{1,20}(?:POP3|IMAP4?|SDPS|ETRN|ODMR)\b/i;
+const FETCHED = new RegExp(
+  [
+    /^by\s{1,20}\S{1,255}\s{1,20}/,
+    /(?:\((?:mpop-\S{1,20}|fdm \S{1,20}, account "[^"()]{1,99}")\)\s{1,20})?/,
+    /with\s{1,20}(?:POP3|IMAP4?|SDPS|ETRN|ODMR)\b/,
+  ].map(({ source }) => source).join(""),
+  "i",
+);
 
 /** Whether a program that fetches mail wrote this Received field. A sender cannot make it look so. */
 const isFetched = (received: string): boolean => FETCHED.test(received.slice(received.search(/(?<!\S)by\s/i)));

@@ -149,11 +149,28 @@ Deno.test("the first sweep judges unread messages, and of the others those of th
       new Date().toUTCString()
     }\n${forged(5, old)}`,
   );
+  // mpop does it in this form,
+  home.put(
+    "new/6.x",
+    `Received: from pop.example.org (pop.example.org [192.0.2.1])\n\tby laptop (mpop-1.4.18) with POP3\n\tfor <greg>; ${
+      new Date().toUTCString()
+    }\n${forged(6, old)}`,
+  );
+  // and fdm in this one, below the fields of the server.
+  home.put(
+    "new/7.x",
+    forged(7, old).replace(
+      "Received:",
+      `Received: by laptop (fdm 1.9, account "provider") \n\twith pop3 (unencrypted)\n\t${
+        new Date().toUTCString()
+      }\n$&`,
+    ),
+  );
   const ran = await home.sweep();
-  assert.match(ran.stdout, /^4 messages judged: 4 forged\n/);
-  assert.match(ran.stdout, /^3 messages left in place \(arrived too long ago\)$/m);
+  assert.match(ran.stdout, /^6 messages judged: 6 forged\n/);
+  assert.match(ran.stdout, /^5 messages left in place \(arrived too long ago\)$/m);
   assert.deepEqual(home.names("Mail/Spam"), ["new/2.x"]);
-  assert.match((await home.sweep("--all", "--days", "23")).stdout, /^4 messages judged: 4 forged\n4 messages moved/);
+  assert.match((await home.sweep("--all", "--days", "23")).stdout, /^6 messages judged: 6 forged\n6 messages moved/);
 });
 
 Deno.test("several maildirs, each once; --spam", async () => {

@@ -1,7 +1,7 @@
 /** The real fdm with contrib/fdm, and a Dovecot that gives it mail. */
 import assert from "node:assert/strict";
 import { ROOT } from "../rig.ts";
-import { Laptop } from "../admin/sweep.ts";
+import { forged, Laptop } from "../admin/sweep.ts";
 import { PASSWORD } from "./dovecot.ts";
 import { configured, testFetch } from "./fetching.ts";
 import { deliverThree, MailHost, needMailHost } from "./mailhost.ts";
@@ -43,4 +43,16 @@ test("fdm: the hook as a condition, as in contrib/fdm/README.md", async () => {
   const ran = await fdm(home, text);
   assert.deepEqual([ran.code, host.mails().length], [0, 0], ran.stderr);
   assert.deepEqual([home.mails("Maildir").length, home.mails("Mail/Spam").length], [2, 1]);
+});
+
+test("fdm delivers to a maildir: sweep knows when a server received a message, also below fdm's Received field", async () => {
+  await using host = await MailHost.start();
+  using home = new Laptop();
+  host.deliver(forged(1, new Date(Date.now() - 20 * 86_400_000)));
+  host.deliver(forged(2));
+  const inbox = `action "hook" maildir "${home.path}/Mail/Inbox"`;
+  const ran = await fdm(home, config(home, host).replace("set no-received", "").replace(/^action .*$/m, inbox));
+  assert.deepEqual([ran.code, home.names().length], [0, 2], ran.stderr);
+  assert.ok(home.mails("Mail/Inbox").every((mail) => /^Received: by .*\(fdm /m.test(mail)));
+  assert.match((await home.sweep()).stdout, /^1 message moved [^]*^1 message left in place \(arrived too long ago\)$/m);
 });
