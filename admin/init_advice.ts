@@ -35,6 +35,15 @@ export const configOption = ({ config, home }: SnippetValues): string =>
 /** The preset of the program that sends the mail, which may receive it, too. */
 const presetsOf = ({ transport }: Settings): string[] => transport.via === "command" ? [transport.preset] : [];
 
+/** Returns the lines for outgoing mail. The address that a user has already set for mutt, maybe with a name, stays. */
+function outgoingPastes(found: Found, preset: readonly string[], values: SnippetValues): Paste[] {
+  const isSet = found.addresses.some(({ address, from }) => address === values.address && /mutt/.test(from));
+  const lines = /\n# Only mail from .*\nset from=.*/;
+  return pastesOut([...found.mailers, ...preset], values).map((paste) =>
+    isSet ? { ...paste, text: paste.text.replace(lines, "") } : paste
+  );
+}
+
 /** Prints all lines to paste, with their comments. */
 export function printPastes(settings: Settings, found: Found, values: SnippetValues): void {
   const preset = presetsOf(settings);
@@ -43,7 +52,7 @@ export function printPastes(settings: Settings, found: Found, values: SnippetVal
     say(`${title}. ${use}`);
     for (const { into, text } of pastes) say(`\n--- ${into}\n${text}`);
   };
-  print("Outgoing mail", "For the programs that send it:", pastesOut([...found.mailers, ...preset], values));
+  print("Outgoing mail", "For the programs that send it:", outgoingPastes(found, preset, values));
   say("");
   const incoming = [...preset, ...found.filters, ...found.fetchers];
   print("Incoming mail", "For the programs that deliver it:", pastesIn(incoming, values));
@@ -55,7 +64,7 @@ export function printPastes(settings: Settings, found: Found, values: SnippetVal
  */
 export function pastesInOrder(settings: Settings, found: Found, values: SnippetValues): Paste[] {
   const preset = presetsOf(settings);
-  const out = pastesOut([...found.mailers, ...preset], values);
+  const out = outgoingPastes(found, preset, values);
   const configured = out.filter(({ into }) => thisMachine.exists(into.replace(/^~/, values.home)));
   const inUse = configured.length > 0 ? configured : out.slice(0, 1);
   const incoming = pastesIn([...preset, ...found.filters, ...found.fetchers], values)

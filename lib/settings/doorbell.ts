@@ -20,7 +20,7 @@ export const DOORBELL = {
   ),
   address: text(
     undefined,
-    "The address of the service. Challenges come from it, and replies to them go to `-confirm-…` below it: mail to both " +
+    "The address of the service. Challenges come from it, and replies to them go to its extension `-confirm-…`: mail to both " +
       "must be delivered to the hook.",
     serviceAddress,
   ),

@@ -257,6 +257,16 @@ onMutt("mutt sends with the line that init prints", async () => {
   assert.match(fieldOf(home.mails("out")[0]!, "Return-Path"), /^<SRS0=.*=example\.org=greg@srs\.example\.org>$/);
 });
 
+Deno.test("the address that mutt already uses, maybe with a name, is not set again", async () => {
+  for (const [name, expected] of [["greg", false], ["other", true]] as const) {
+    using home = emptyHome();
+    home.write(".muttrc", `set from="Greg <${name}@example.org>"\n`);
+    assert.equal((await countersign(home, ["init", "--yes", ...GREG, ...TRY])).code, 0);
+    const text = (await pastes(home))["~/.muttrc"];
+    if (text !== undefined) assert.equal(/^set from="greg@example\.org"$/m.test(text), expected);
+  }
+});
+
 const onMaildrop = await need("maildrop");
 onMaildrop("maildrop judges with the lines that init prints", async () => {
   using home = emptyHome();
@@ -283,8 +293,7 @@ onTerminal(
   async () => {
     using home = emptyHome();
     home.write(".muttrc", "set from=greg@example.org\n");
-    // tmux writes that the program has ended where a shell would prompt, below an empty line.
-    await using terminal = await Terminal.open(home, [...COUNTERSIGN, "init"], 80, 25);
+    await using terminal = await Terminal.open(home, [...COUNTERSIGN, "init"], 80, 24);
     // The address that was found is the default.
     await terminal.shows(/Your addresses, separated by spaces: greg@example\.org/);
     await terminal.press("Enter");
