@@ -1,6 +1,7 @@
 /** Checks that the message is from a bounce sender and addressed to an identity. All other mail is delivered. */
 import { type Identity, identityOf } from "../../lib/settings/identity.ts";
 import type { Received } from "../delivery.ts";
+import { claimOf, recipientIn } from "../claimed.ts";
 import { isBounceSender, type JudgeContext, type Verdict } from "../verdict.ts";
 
 /** Delivers mail from an ordinary sender and mail that is not addressed to an identity. */
@@ -17,5 +18,13 @@ export function recipientIdentity(
   { recipients }: Pick<Received, "recipients">,
   context: JudgeContext,
 ): Identity | undefined {
-  return recipients.map((recipient) => identityOf(context.identities, recipient)).find((one) => one);
+  const own = recipients.filter((recipient) => !isOfOthers(recipient, context));
+  return own.map((recipient) => identityOf(context.identities, recipient)).find((one) => one);
+}
+
+/** Returns whether another program, such as postsrsd, signed the address. A pattern in `also` may match it. */
+function isOfOthers(recipient: string, { settings, identities }: JudgeContext): boolean {
+  if (settings.srs.others !== "pass") return false;
+  const claim = claimOf(recipientIn(recipient).local);
+  return claim?.wellFormed === true && identityOf(identities, claim.address) === undefined;
 }

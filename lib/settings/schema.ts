@@ -221,8 +221,9 @@ export const TABLES = {
       ["forged", "pass"],
       "forged",
       "What happens to mail for a signed address in the SRS domain that belongs to none of these identities: `forged`, " +
-        "or `pass` where other users or postsrsd share the domain. If the domain is also `forwarding.domain`, hooks pass such mail, and `serve` rejects an address " +
-        "that it cannot reverse.",
+        "or `pass` where other users or postsrsd share the domain; `identity.also` does not match such addresses then. " +
+        "If the domain is also `forwarding.domain`, hooks pass such mail, and `serve` rejects an address that it cannot " +
+        "reverse.",
     ),
   },
   prvs: {

@@ -251,6 +251,23 @@ Deno.test("the hash must have hash_length characters, but at most 8 are required
   }
 });
 
+Deno.test("a pattern in also does not match the addresses of another program that signs in the domain", async () => {
+  const all: Identity = { ...greg, also: ["*@example.org"] };
+  const theirs = ["SRS0=abcd=KA=b.example=jo", "SRS1=abcd=b.example==abcd=KA=c.example=jo"];
+  const rows: [local: string, others: string, result: Result][] = [
+    ...theirs.flatMap((local): [string, string, Result][] => [[local, "pass", "other"], [local, "forged", "forged"]]),
+    ["SRS0=abcd=KA=jo", "pass", "forged"],
+    ["SRS0=abcd=KA=example.org=greg", "pass", "forged"],
+    ["SRS0=abcd=KA=example.org=anybody", "pass", "forged"],
+    ["anybody", "pass", "forged"],
+  ];
+  for (const [local, others, result] of rows) {
+    const judged = { ...context(`[srs]\nothers = "${others}"\n`), identities: [all] };
+    const { verdict } = await decide(delivery(null, `${local}@example.org`, BOUNCE), judged);
+    assert.equal(verdict.result, result, `${local} ${others}`);
+  }
+});
+
 Deno.test("both alphabets of the hash are accepted, whichever is written", async () => {
   const url = Array.from({ length: 20 }, (_, nth) => srs(greg, { now: day(-nth) }));
   const base64 = url.map((one) =>
