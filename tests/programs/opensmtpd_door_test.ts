@@ -174,6 +174,45 @@ match from any for any action "relay"
     assert.ok(server.runs, server.log());
   });
 
+  await t.step(
+    "serve stops and starts while 100 messages arrive: none is lost or doubled, and none of a person refused",
+    async () => {
+      let sending = true;
+      const restarting = (async () => {
+        for (let stops = 0; sending || stops < 2; stops++) {
+          await engine.stop();
+          await new Promise((next) => setTimeout(next, 50));
+          await engine.start();
+          await new Promise((next) => setTimeout(next, 100));
+        }
+      })();
+      const expected: string[] = [];
+      try {
+        await Promise.all(Array.from({ length: 10 }, async (_, session) => {
+          using client = await Client.open(server.port);
+          for (let number = 0; number < 10; number++) {
+            const isForged = number % 2 === 0;
+            for (const line of [`MAIL FROM:<${isForged ? "" : "jo@b.example"}>`, `RCPT TO:<${PLAIN}>`, "DATA"]) {
+              assert.match(await client.say(line), /^[23]/);
+            }
+            const name = `X-Restart: ${session}-${number}`;
+            const reply = await client.say(`${name}\r\n${dotted(isForged ? FORGED : LETTER)}.`);
+            if (!isForged) assert.match(reply, /^250 /);
+            else if (!reply.startsWith("250 ")) assert.equal(reply, forged);
+            if (reply.startsWith("250 ")) expected.push(name);
+          }
+        }));
+      } finally {
+        sending = false;
+        await restarting;
+      }
+      const got = () => sink.accepted.flatMap(({ data }) => /^X-Restart: .*(?=\r)/m.exec(data)?.[0] ?? []);
+      await until("the messages", () => got().length >= expected.length, server.log);
+      assert.deepEqual(got().sort(), expected.sort());
+      assert.ok(server.runs, server.log());
+    },
+  );
+
   await t.step("500 messages in 20 sessions arrive once and byte for byte; forged bounces do not", async () => {
     const expected = new Set<string>();
     // One after the other, because smtpd has a backlog of 5 connections.
