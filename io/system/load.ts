@@ -130,8 +130,26 @@ export function readPassword(path: string): string {
 export function readCertificates(path: string): string {
   const fix = "write the certificate of the CA to it, or remove transport.ca";
   const pem = readPrivateFile("CA file", path, WRITABLE, { fix });
-  if (pem.includes("-----BEGIN CERTIFICATE-----")) return pem;
-  throw new Fail("config", "CA file contains no certificate in PEM format", { file: path, fix });
+  // What follows a line in PEM format, up to the next.
+  const blocks = pem.split(/^-----BEGIN CERTIFICATE-----\s*$/m).slice(1);
+  if (blocks.length > 0 && blocks.every(isCertificate)) return pem;
+  const what = blocks.length > 0 ? "a damaged certificate" : "no certificate in PEM format";
+  throw new Fail("config", `CA file contains ${what}`, { file: path, fix });
+}
+
+/** Returns whether this begins with a certificate in base64 that is not cut off: a DER sequence of the right length. */
+function isCertificate(block: string): boolean {
+  const [base64, end] = block.split(/^-----END CERTIFICATE-----\s*$/m);
+  let der: Uint8Array;
+  try {
+    der = Uint8Array.fromBase64(base64!);
+  } catch {
+    return false;
+  }
+  const lengthBytes = (der[1] ?? 0) - 0x80;
+  if (end === undefined || der[0] !== 0x30 || lengthBytes < 1 || lengthBytes > 3) return false;
+  const length = der.subarray(2, 2 + lengthBytes).reduce((sum, byte) => sum * 256 + byte, 0);
+  return der.length === 2 + lengthBytes + length;
 }
 
 /**

@@ -554,6 +554,19 @@ test("TLS and login", async (t) => {
     const empty = `security = "tls"\nca = "${authority.folder}/ca.key"`;
     Deno.chmodSync(`${authority.folder}/ca.key`, 0o600);
     await fails(send(sink, empty), 78, /: CA file contains no certificate in PEM format: /);
+    const pem = Deno.readTextFileSync(authority.ca);
+    const given = `security = "tls"\nca = "${authority.folder}/given.pem"`;
+    const write = (text: string) => Deno.writeTextFileSync(`${authority.folder}/given.pem`, text, { mode: 0o600 });
+    const garbage = pem.replace(/(-----\n)[^]*(\n-----)/, "$1aGVsbG8=$2");
+    for (
+      const text of [pem.slice(0, 300), pem + pem.slice(0, 300), pem.replace("MII", "!!!"), garbage, pem + garbage]
+    ) {
+      write(text);
+      await fails(send(sink, given), 78, /: CA file contains a damaged certificate: /);
+    }
+    write(`# Ours\r\n${pem.replaceAll("\n", "\r\n")}`);
+    await send(sink, given);
+    sink.lines.length = 0;
     Deno.chmodSync(authority.ca, 0o666);
     await fails(
       send(sink, tls!.replace(login, "")),
