@@ -1,5 +1,6 @@
 /** The files of a maildir and their names, as described in maildir(5) and extended by Dovecot, mbsync and others. */
 import { Fail, provesMissing, reason } from "../../lib/fail.ts";
+import { isMissing } from "../../io/system/files.ts";
 
 /** A message in a maildir. */
 export interface MailFile {
@@ -40,25 +41,35 @@ export function sized(name: string, size?: number): string {
 }
 
 /**
- * Lists the messages of a maildir; a name that moves from new to cur meanwhile is found in cur.
+ * Lists the messages of a maildir. A name that moves from new to cur meanwhile is found in cur. A restored backup can
+ * contain a message twice, with different flags: these are two messages.
  *
  * @throws {Fail} `temporary` when a folder cannot be read
  */
 export function listMaildir(maildir: string): MailFile[] {
-  const found = new Map<string, MailFile>();
+  const found = new Map<string, MailFile[]>();
   for (const folder of ["new", "cur"] as const) {
     try {
       for (const { name, isFile } of Deno.readDirSync(`${maildir}/${folder}`)) {
         if (!isFile || name.startsWith(".")) continue;
         const unique = uniqueName(name);
-        found.set(unique, { folder, name, unique });
+        const mail = { folder, name, unique };
+        const others = found.get(unique);
+        if (others === undefined) found.set(unique, [mail]);
+        else others.push(mail);
       }
     } catch (error) {
       const file = `${maildir}/${folder}`;
       throw new Fail("temporary", `Folder cannot be read: ${reason(error)}`, { file, cause: error });
     }
   }
-  return [...found.values()];
+  return [...found.values()].flatMap((files) => files.length === 1 ? files : stillThere(maildir, files));
+}
+
+/** Returns the files that exist, or the last one of a message that is renamed all the time. */
+function stillThere(maildir: string, files: readonly MailFile[]): MailFile[] {
+  const there = files.filter((one) => !isMissing(pathOf(maildir, one)));
+  return there.length > 0 ? there : files.slice(-1);
 }
 
 /** Returns the files with this unique name; usually one, or none if the message was moved or removed. */

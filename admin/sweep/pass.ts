@@ -98,18 +98,19 @@ class Pass {
     if (!all && seen.isCurrent(times)) return;
     seen.load();
     let complete = true;
+    const [done, failed] = [[] as string[], new Set<string>()];
     for (const mail of listMaildir(this.#maildir)) {
       if (stop?.aborted) {
         complete = false;
         break;
       }
       const skipped = !all && seen.has(mail.unique) || isDeleted(mail) || (seen.first || all) && this.#isOld(mail);
-      if (!skipped && !await this.#handle(mail)) {
-        complete = false;
-        continue;
-      }
-      seen.add(mail.unique, today);
+      if (skipped || await this.#handle(mail)) done.push(mail.unique);
+      else failed.add(mail.unique);
     }
+    if (failed.size > 0) complete = false;
+    // A second file of the same name was not seen before.
+    for (const unique of done) if (!failed.has(unique)) seen.add(unique, today);
     if (dryRun) return;
     seen.save(complete ? times : undefined, began, today);
     this.#moved.expire(today);

@@ -127,6 +127,13 @@ Deno.test("copies of a forged bounce are all moved", async () => {
   assert.deepEqual(home.names("Mail/Spam"), ["new/1.x", "new/2.x", "cur/3.x:2,S"]);
 });
 
+Deno.test("two files of one name, as in a mailbox that was restored, are both judged", async () => {
+  using home = new Laptop();
+  for (const name of ["new/1.x", "cur/1.x:2,", "cur/1.x:2,S"]) home.put(name, forged());
+  assert.match((await home.sweep()).stdout, /^3 messages judged: 3 forged\n3 messages moved/);
+  assert.deepEqual(home.names("Mail/Spam"), ["new/1.x", "cur/1.x:2,", "cur/1.x:2,S"]);
+});
+
 Deno.test("the first sweep judges unread messages, and of the others those of the last days", async () => {
   using home = new Laptop();
   const old = new Date(Date.now() - 20 * DAY);
