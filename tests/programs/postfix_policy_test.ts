@@ -4,7 +4,7 @@ import { prvsSign } from "../../mod.ts";
 import { Page } from "../page.ts";
 import { fieldOf, qsbmf, SECRET } from "../rig.ts";
 import { Sink } from "../smtp_sink.ts";
-import { needPostfix, smtp, until } from "./postfix.ts";
+import { needPostfix, smtp, until, writeMain } from "./postfix.ts";
 import { MapsHost, replaced } from "./postfix_maps.ts";
 import { installOnce } from "./postfix_milter.ts";
 import { Client } from "./smtp_session.ts";
@@ -142,6 +142,15 @@ test("a Postfix without a milter rejects forged and moved addresses at RCPT", as
     assert.match(await smtp(port, "", srs(GREG), LETTER), /^250/, trouble());
     await arrives();
     await until("the end", async () => await host.postfix.queued() === 0, trouble);
+  });
+
+  await t.step("docs/site.md: what a secondary MX has accepted is not rejected", async () => {
+    assert.match(await smtp(port, "", plain, LETTER), /^550 /, "refuse_unsigned");
+    const exempt = new Page("docs/site.md").code("With the policy service:").replace("192.0.2.2", "127.0.0.1");
+    const config = Deno.readTextFileSync(`${host.postfix.config}/main.cf`);
+    writeMain(host.postfix.config, replaced(config, "check_policy_service", `${exempt}, check_policy_service`));
+    await host.home.run(["/usr/sbin/postfix", "-c", host.postfix.config, "reload"]);
+    await until("a reply", async () => (await smtp(port, "", plain, LETTER)).startsWith("250 "), trouble);
   });
 });
 
