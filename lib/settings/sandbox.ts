@@ -55,22 +55,22 @@ export function permissions(
   const given: Permission[] = [];
   // In the settings of a site, paths below home refer to the home directory of each user.
   const shared = home !== "" && !file.startsWith(`${home}/`);
+  // The settings of each user are looked up before those of the site: also those of a user whose home is the state.
+  const own = shared ? `${home}/.config/countersign/config.toml` : "";
   // The launcher resolves paths below each user's home directory.
   const bothNames = (path: string) => [path, shared && path !== below(path, home) ? path : real(path)];
   const give = (program: Permission["program"], right: Right, ...things: string[]) => {
     const named = things.filter((thing) => thing !== "");
     const paths = [...new Set(right === "read" || right === "write" ? named.flatMap(bothNames) : named)];
     for (const thing of paths) {
-      if (paths.some((other) => thing.startsWith(`${other}/`))) continue; // included in its folder
+      if (thing !== own && paths.some((other) => thing.startsWith(`${other}/`))) continue; // included in its folder
       if (/[,\n]/.test(thing)) {
         throw new Fail("config", `Path ${quote(thing)} contains a comma, which the sandbox cannot express`);
       }
       given.push({ program, right, thing: shared ? below(thing, home) : thing });
     }
   };
-  const settled = [file, settings.plain_lists, ...settings.identity.map((one) => one.keys)];
-  // The settings of each user are looked up before those of the site.
-  if (shared) settled.push(`${home}/.config/countersign/config.toml`);
+  const settled = [file, settings.plain_lists, ...settings.identity.map((one) => one.keys), own];
   if ([...settled, ...accounts.map((one) => one.ca), settings.serve.moved, sandboxFile(file)].some(groupWritable)) {
     settled.push(PASSWD, GROUP);
   }

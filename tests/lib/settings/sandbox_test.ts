@@ -394,3 +394,14 @@ Deno.test("the doorbell may read its keys and terms and no key of an identity, a
   assert.ok(elsewhere.includes("read /srv/svc") && elsewhere.includes("write /srv/svc"), elsewhere.join("\n"));
   assert.deepEqual(linesFor(""), [], "without a service there is nothing to permit");
 });
+
+Deno.test("the sandbox of a site is the same for root and for the user whose home is the state folder", () => {
+  const text = `${IDENTITY}\n[state]\nfolder = "/var/lib/countersign"\n[serve]\nsocket_folder = "/run/countersign"\n` +
+    `${COMMAND}[incoming]\nspam = "/var/lib/countersign/Spam"\n`;
+  const [root, service] = ["/root", "/var/lib/countersign"].map((home) => {
+    const source = { file: "/etc/countersign/config.toml", home };
+    return printSandbox(permissions(parseConfig(text, source), source), []);
+  });
+  assert.match(root!, /^serve --allow-read=~\/\.config\/countersign\/config\.toml$/m);
+  assert.equal(service, root);
+});
