@@ -29,10 +29,10 @@ function startExim(root: Root, port: number, sink: Sink): void {
   prepareExim(root);
   root.folder("var/mail", EXIM);
   writeExecutable(`${root.path}/bin/sh`, Deno.readFileSync("/bin/sh"));
-  const [, main, rcpt, data, routers] = Deno.readTextFileSync(`${ROOT}/contrib/exim/door/exim.conf`).split(
+  const [, main, rcpt, data, routers, transport] = Deno.readTextFileSync(`${ROOT}/contrib/exim/door/exim.conf`).split(
     /^# .*\n(?:# .*\n)*/m,
   );
-  const environment = /`(environment = [^`]*)`/.exec(Deno.readTextFileSync(`${ROOT}/contrib/exim/README.md`))![1]!;
+  const [environment] = /environment = .*/.exec(transport!)!;
   const [ours, transports] = toSmarthost(sink.port).replace("begin routers\n", "").split("begin transports\n");
   root.write(
     "etc/exim4/exim4.conf",
