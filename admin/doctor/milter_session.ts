@@ -33,6 +33,8 @@ export interface Answers {
   readonly silent?: string;
   /** Whether the state is shared, so that shims and hooks can use the socket `lookup`. */
   readonly shared?: boolean;
+  /** When a message was last sent that the shared state does not remember, in milliseconds since 1970. */
+  readonly forgotten?: number;
 }
 
 /** The options that Postfix offers: version 6, every action and every step. */
@@ -65,7 +67,20 @@ export async function openSession(path: string, role: string, recipient?: string
 
 /** Tests whether the socket `lookup` can use its store. */
 async function askStatus(connection: Deno.Conn): Promise<Answers> {
-  await sendAll(connection, utf8(`${JSON.stringify({ version: LOOKUP_VERSION, request: "status" })}\n`));
+  const status = await ask(connection, "status");
+  if (!("store" in status)) throw new Error("it is not the socket of this role");
+  if (status.store === null) return { shared: false };
+  const { forgotten } = await ask(connection, "forgotten");
+  return {
+    shared: true,
+    ...typeof status.silent === "string" && { silent: status.silent },
+    ...typeof forgotten === "number" && { forgotten },
+  };
+}
+
+/** Sends a request to the socket `lookup`. @returns the members of the answer */
+async function ask(connection: Deno.Conn, request: string): Promise<Record<string, unknown>> {
+  await sendAll(connection, utf8(`${JSON.stringify({ version: LOOKUP_VERSION, request })}\n`));
   const buffer = new Uint8Array(4096);
   const parts: Uint8Array[] = [];
   for (let size; (size = await connection.read(buffer)) !== null;) {
@@ -74,8 +89,7 @@ async function askStatus(connection: Deno.Conn): Promise<Answers> {
   }
   const answer = JSON.parse(new TextDecoder().decode(concat(...parts)));
   if (answer.error !== undefined) throw new StateUnusable(String(answer.error));
-  if (!("store" in answer)) throw new Error("it is not the socket of this role");
-  return { shared: answer.store !== null, ...typeof answer.silent === "string" && { silent: answer.silent } };
+  return answer;
 }
 
 async function quit(connection: Deno.Conn): Promise<Answers> {

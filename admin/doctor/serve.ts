@@ -16,7 +16,7 @@ import { checkForwardHooks } from "./forward_hooks.ts";
 import { openLog } from "./logfile.ts";
 import { type Answers, NotPermitted, openSession, StateUnusable } from "./milter_session.ts";
 import { withNetwork } from "./programs.ts";
-import { stateOfOther } from "./serve_state.ts";
+import { forgottenNote, stateOfOther } from "./serve_state.ts";
 import { identityLine } from "./settings.ts";
 
 /**
@@ -27,7 +27,9 @@ export const START = "systemctl restart 'countersign-*.socket' countersign, or c
 /** Runs all checks of `countersign serve`. Sockets are checked only if the settings use them. */
 export async function checkServe(context: DoctorContext, settings: Settings): Promise<void> {
   const served = settings.serve.socket_folder !== "";
-  if (served || asksLookup(settings)) await checkSockets(context, settings);
+  const forgotten = served || asksLookup(settings) ? await checkSockets(context, settings) : undefined;
+  const note = forgottenNote(settings, context.now, forgotten);
+  if (note !== undefined) context.notes.push(note);
   if (served) checkServeUser(context, settings);
   if (asksLookup(settings)) {
     context.findings.push(...checkForwardHooks(lookupSocket(settings), context.file.file));
@@ -49,8 +51,16 @@ const pathOf = (name: CheckedSocket, settings: Settings): string =>
 const hasOthers = ({ serve: { socket_folder: folder } }: Settings): boolean =>
   ["policy", "map", "lookup"].some((name) => socketInfo(`${folder}/${name}`)?.isSocket);
 
-/** Opens a session on each socket. The session with the door also tests an address with an invalid hash. */
-async function checkSockets({ findings, notes, now }: DoctorContext, settings: Settings): Promise<void> {
+/**
+ * Opens a session on each socket. The session with the door also tests an address with an invalid hash.
+ *
+ * @returns when the shared state was last not told of a message, in milliseconds since 1970
+ */
+async function checkSockets(
+  { findings, notes, now }: DoctorContext,
+  settings: Settings,
+): Promise<number | undefined> {
+  let last: number | undefined;
   // The settings of users with a shim or hook may name only the socket lookup.
   const names = settings.serve.socket_folder === "" ? ["lookup"] as const : CHECKED;
   for (const name of names) {
@@ -92,7 +102,8 @@ async function checkSockets({ findings, notes, now }: DoctorContext, settings: S
       );
     }
     try {
-      const { silent, shared } = await openSession(path, name);
+      const { silent, shared, forgotten } = await openSession(path, name);
+      last = forgotten ?? last;
       if (shared === false && asksLookup(settings)) {
         const what = "countersign serve does not share its state";
         const fix = "Set state.lookup in the settings of countersign serve, run countersign sandbox, and restart it";
@@ -113,7 +124,7 @@ async function checkSockets({ findings, notes, now }: DoctorContext, settings: S
         notes.push(
           `The sockets of countersign serve were not tested, because this program is not permitted to connect: ${command}`,
         );
-        return;
+        return undefined;
       }
       if (error instanceof StateUnusable) {
         const fix = error.message.startsWith("Redis ")
@@ -126,6 +137,7 @@ async function checkSockets({ findings, notes, now }: DoctorContext, settings: S
       add("serve-socket-silent", `The socket ${name} does not answer: ${(error as Error).message}`, why, START);
     }
   }
+  return last;
 }
 
 /** Returns whether the group of the socket `lookup` may open `sign`, too; false for the own group of the service. */

@@ -1,5 +1,8 @@
 /** Checks that the state belongs to the user of `countersign serve`, because programs run by root may create it. */
+import { dayOf, printDay } from "../../lib/date.ts";
 import type { Settings } from "../../lib/settings/parse.ts";
+import { isOver, lastForgotten } from "../../io/state/forgotten.ts";
+import { SENT_DAYS } from "../../io/state/sent.ts";
 import { namesIn, pathInfo } from "./filesystem.ts";
 import type { Finding } from "./finding.ts";
 
@@ -42,4 +45,22 @@ export function stateOfOther(settings: Settings, engine: number): Finding | unde
 function* below(folder: string): Generator<string> {
   yield folder;
   for (const name of namesIn(folder)) yield* below(`${folder}/${name}`);
+}
+
+/**
+ * Returns a note if the door could reject bounces by their content, but does not, because something was not remembered.
+ *
+ * @param reported the last time that a shared state reports
+ */
+export function forgottenNote(settings: Settings, now: Date, reported?: number): string | undefined {
+  const { serve, incoming, state } = settings;
+  if (serve.socket_folder === "" || incoming.forged !== "refuse" || !state.shared) return undefined;
+  const times = [reported, lastForgotten(state.folder), lastForgotten(state.folder, "unreported")];
+  const last = Math.max(...times.filter((time) => time !== undefined && time !== Infinity).map(Number), 0);
+  if (isOver(last, now)) return undefined;
+  const day = dayOf(new Date(last));
+  return `Some mail sent until ${
+    printDay(day)
+  } is not remembered, so the door rejects no bounce by its content before ` +
+    `${printDay(day + SENT_DAYS + 1)}; the log may say why (forgotten=)`;
 }

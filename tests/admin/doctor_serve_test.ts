@@ -8,6 +8,7 @@ import { pipeStateTrouble } from "../../admin/doctor/pipe_state.ts";
 import { missingState } from "../../admin/doctor/serve_state.ts";
 import type { Settings } from "../../lib/settings/parse.ts";
 import { loadSettings } from "../../io/system/load.ts";
+import { noteForgotten } from "../../io/state/forgotten.ts";
 import { fileStore } from "../../io/state/shared/files.ts";
 import { RedisStore } from "../../io/state/shared/redis.ts";
 import type { Answering } from "../../serve/lookup/answers.ts";
@@ -70,6 +71,21 @@ Deno.test("an engine that answers as it should has no findings", async () => {
   );
 });
 
+Deno.test("while the door rejects nothing by content because a message was not remembered, a note says until when", async () => {
+  using home = new EngineHome();
+  await using _ = await new Serving().start(home);
+  const state = `${home.path}/state`;
+  const day = 86_400_000;
+  const date = (days: number) => new Date(Date.now() + days * day).toISOString().slice(0, 10);
+  noteForgotten(state, new Date(Date.now() - day));
+  const note =
+    `Some mail sent until ${date(-1)} is not remembered, so the door rejects no bounce by its content before ` +
+    `${date(30)}; the log may say why (forgotten=)`;
+  assert.deepEqual(await checked(home), { ids: [], notes: [note] });
+  home.configure("", { shared: false });
+  assert.deepEqual((await checked(home)).notes, [], "it does so nowhere");
+});
+
 Deno.test("the socket for look-ups is asked whether its store can be used", async () => {
   using home = new EngineHome();
   home.write("site.toml", home.read("site.toml").replace("[state]\n", '[state]\nlookup = "sockets/lookup"\n'));
@@ -82,6 +98,10 @@ Deno.test("the socket for look-ups is asked whether its store can be used", asyn
   const working = await serve({ loaded, store: { kind: "files", store: fileStore(`${home.path}/state`) } });
   assert.deepEqual((await checked(home)).ids, []);
   await working.close(0);
+  const forgetting = { ...fileStore(`${home.path}/state`), lastForgotten: () => Promise.resolve(Date.now()) };
+  const forgetful = await serve({ loaded, store: { kind: "redis", store: forgetting } });
+  assert.match((await checked(home)).notes.join(), /^Some mail sent until /);
+  await forgetful.close(0);
   const silent = { ...fileStore(`${home.path}/state`), silentHost: () => Promise.resolve("b7d1") };
   const waiting = await serve({ loaded, store: { kind: "redis", store: silent } });
   assert.deepEqual((await checked(home)).ids, ["serve-host-silent"]);
