@@ -20,6 +20,7 @@ import {
 } from "../../outgoing/outbox/progress.ts";
 import { signedSender } from "../../outgoing/outbox/sender.ts";
 import { log } from "../system/log.ts";
+import { SecretUnavailable } from "../system/secret_command.ts";
 import { logAnswered } from "../transport/answered.ts";
 import { attempt } from "../transport/attempt.ts";
 import { type Attempt, forAll } from "../transport/outcome.ts";
@@ -174,12 +175,13 @@ function parts(sent: number, rejected: number, waiting: number): string[] {
 }
 
 /**
- * Returns whether waiting does not help: a certificate of another name, an error in the settings, a sandbox file that
- * is older than them.
+ * Returns whether waiting does not help: a locked keyring, a certificate of another name, an error in the settings, a
+ * sandbox file that is older than them.
  */
 function needsPerson(failure: Fail): boolean {
   // A program such as msmtp reports these two with its exit status.
   if (failure instanceof Rejected && [64, 78].includes(failure.code)) return true;
+  if (failure instanceof SecretUnavailable) return true;
   if (failure.kind === "temporary") {
     return isCertificateError(failure.cause) || failure.cause instanceof Deno.errors.NotCapable;
   }

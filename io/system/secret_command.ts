@@ -28,11 +28,19 @@ const UNLOCK = "unlock the keyring, or run the program in a terminal";
 /** Characters of the last line of standard error that are reported. */
 const MAX_LINE = 200;
 
+/** The program failed, hung or was killed. It may succeed once a person has unlocked the keyring. */
+export class SecretUnavailable extends Fail {
+  constructor(message: string, options: { readonly fix?: string } = { fix: UNLOCK }) {
+    super("temporary", message, options);
+  }
+}
+
 /**
  * Returns the line. Neither an error nor its cause contains anything that the program wrote to standard output.
  *
  * @throws {Fail} `config` when the program does not exist or does not print exactly one line; `temporary` when it
- *   fails, is killed or takes too long, because the keyring may be locked
+ *   is stopped with this program
+ * @throws {SecretUnavailable} when it fails, is killed or takes too long, because the keyring may be locked
  */
 export async function readSecret(command: SecretCommand): Promise<string> {
   const { setting, timeout, signal } = command;
@@ -45,19 +53,18 @@ export async function readSecret(command: SecretCommand): Promise<string> {
   const stop = Promise.withResolvers<never>();
   stop.promise.catch(() => {});
   const abort = () => {
-    const fix = signal?.reason instanceof Deno.errors.TimedOut ? { fix: UNLOCK } : {};
-    stop.reject(new Fail("temporary", `${setting} was killed: ${reason(signal?.reason)}`, fix));
+    const what = `${setting} was killed: ${reason(signal?.reason)}`;
+    const hangs = signal?.reason instanceof Deno.errors.TimedOut;
+    stop.reject(hangs ? new SecretUnavailable(what) : new Fail("temporary", what));
   };
   signal?.addEventListener("abort", abort);
   after(timeout * 1000).then(() =>
-    stop.reject(
-      new Fail("temporary", `${setting} took longer than ${timeout} s and was killed`, { fix: UNLOCK }),
-    )
+    stop.reject(new SecretUnavailable(`${setting} took longer than ${timeout} s and was killed`))
   );
   try {
     const { code, signal: killed } = await Promise.race([exited, stop.promise]);
     await Promise.race([Promise.all([out.done, said.done]), after(SETTLE_MS), stop.promise]);
-    if (killed !== null) throw new Fail("temporary", `${setting} was killed by ${killed}`);
+    if (killed !== null) throw new SecretUnavailable(`${setting} was killed by ${killed}`, {});
     if (code !== 0) throw failed(setting, code, lastLine(said.bytes(), out.bytes()));
     return onlyLine(setting, out.bytes());
   } catch (error) {
@@ -90,9 +97,7 @@ function spawn({ argv: [program, ...args], setting }: SecretCommand): Deno.Child
 }
 
 function failed(setting: string, code: number, line: string): Fail {
-  return new Fail("temporary", `${setting} exited with status ${code}${line === "" ? "" : `: ${line}`}`, {
-    fix: UNLOCK,
-  });
+  return new SecretUnavailable(`${setting} exited with status ${code}${line === "" ? "" : `: ${line}`}`);
 }
 
 /** Returns the only line. Its number of lines is reported, never its text. */

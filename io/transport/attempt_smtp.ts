@@ -5,6 +5,7 @@ import type { Message } from "../../lib/message.ts";
 import type { Account } from "../../lib/settings/accounts.ts";
 import { printServer, serverOf } from "../../lib/settings/parse.ts";
 import type { Outcome, RecipientResult } from "../../outgoing/outbox/progress.ts";
+import { SecretUnavailable } from "../system/secret_command.ts";
 import { type Attempt, type AttemptOptions, forAll, outcomeOf } from "./outcome.ts";
 import { answeredIn } from "./rejected.ts";
 import { SmtpRejected, type Step, Unconfirmed } from "./smtp/failure.ts";
@@ -49,8 +50,8 @@ export async function attemptSmtp(
       const results = envelope.recipients.map((address, nth) => resultOf(address, replies[nth]!));
       return { route, results, answered, failure, unreachable: false };
     }
-    const unreachable = own instanceof SmtpRejected &&
-      (BEFORE_THE_MESSAGE.includes(own.step) || own.kind === "permission");
+    const unreachable = own instanceof SecretUnavailable ||
+      own instanceof SmtpRejected && (BEFORE_THE_MESSAGE.includes(own.step) || own.kind === "permission");
     const reply = own instanceof SmtpRejected && own.reply !== undefined && !unreachable
       ? printReply(own.reply)
       : reason(own);

@@ -311,6 +311,36 @@ Deno.test("a rejected login of a shim counts, too: the next messages wait, and a
   assert.deepEqual([server.accepted.length, box.names("queue")], [4, []]);
 });
 
+Deno.test("a locked keyring: reported once a day, and not opened for each message", async () => {
+  using authority = await Authority.make();
+  await using server = new Sink({ extensions: ["AUTH PLAIN"] }, await authority.leaf("DNS:localhost"));
+  for (
+    const [script, says] of [["echo locked >&2; exit 2", "exited with status 2: locked"], ["sleep 9", "was killed: "]]
+  ) {
+    using box = new Box("");
+    const program = `${box.path}/password`;
+    Deno.writeTextFileSync(program, `#!/bin/sh\necho >>'${box.path}/runs'\n${script}\n`, { mode: 0o755 });
+    box.configure(
+      `[transport]\nvia = "smtp"\nhost = "localhost"\nport = ${server.port}\nca = "${authority.ca}"\nuser = "greg"\n` +
+        `timeout = 1\npassword_command = ["${program}"]\n`,
+    );
+    for (let nth = 0; nth < 10; nth++) await box.keep(`r${nth}@example.net`);
+    box.now = Math.floor(box.now / DAY) * DAY + 12 * HOUR;
+    for (const id of box.names("queue")) changeEntries(box.folder, [id], (entry) => ({ ...entry, next: box.now }));
+    const printed = await box.run();
+    assert.equal(printed.length, 1);
+    assert.ok(printed[0]!.startsWith(`Mail waits in the outbox: transport.password_command ${says}`), printed[0]);
+    assert.match(printed[0]!, /: unlock the keyring, or run the program in a terminal$/);
+    assert.deepEqual(await box.runAfter(MINUTE), []);
+    assert.ok(Deno.readTextFileSync(`${box.path}/runs`).length <= 4, "two sessions in each run");
+    assert.ok(box.queue.filter(({ unreachable }) => unreachable).length <= 4);
+    Deno.writeTextFileSync(program, "#!/bin/sh\necho secret\n");
+    await box.runAfter(5 * MINUTE);
+    assert.deepEqual(box.names("queue"), []);
+  }
+  assert.equal(server.accepted.length, 20);
+});
+
 Deno.test("an entry that is put on hold, deleted or tried by another runner while a run lasts is not sent", async () => {
   using box = new Box("");
   let late: string[] = [];
