@@ -383,7 +383,11 @@ const ERRORS: readonly Row[] = [
     answers: { greeting: SILENCE },
     situation: "short timeout",
     msmtp: { words: "waits", status: 124, account: "" },
-    shim: fails("75 after 5 minutes, or `transport.timeout`", 75, /cannot be used: the session took longer than 3 s$/m),
+    shim: fails(
+      "75 after 5 minutes, or `transport.timeout`",
+      75,
+      /cannot be used: the session took longer than 3 s: check port/,
+    ),
   },
   {
     what: "the server greets with 554",

@@ -261,6 +261,19 @@ test("certificates that are not accepted, such as that of a captive portal: no p
   }
 });
 
+test("security for the other port: the error says which is for which", async () => {
+  await using desk = await Desk.open();
+  const config = ".config/countersign/config.toml";
+  await using clear = new Sink({ extensions: EXTENSIONS });
+  const fix = "check port and security: tls is for port 465, starttls for port 587";
+  for (const [security, port] of [["tls", clear.port], ["starttls", desk.sinks.isp.port]] as const) {
+    desk.settings(desk.account("isp", `security = "${security}"\n${file(desk)}`, port));
+    desk.home.write(config, desk.home.read(config).replace("timeout = 20", "timeout = 1"));
+    const ran = await desk.home.shim([ANN], letter("greg@example.org"));
+    oneLine(ran, 75, new RegExp(`^shim: localhost:${port} cannot be used: .*: ${fix}`));
+  }
+});
+
 test("with an outbox: a locked keyring and a captive portal keep the message, an error in the settings is reported", async (t) => {
   await using desk = await Desk.open();
   const { home, sinks, authority } = desk;

@@ -140,7 +140,11 @@ export class Failures {
 
   /** The session failed before the final dot. A retry may succeed. */
   broken(step: Step, why: string, cause?: unknown): SmtpRejected {
-    const fix = cause instanceof Deno.errors.InvalidData ? certificateFix(cause.message) : undefined;
+    const fix = step === "greeting" && cause instanceof Deno.errors.TimedOut
+      ? "check port and security: tls is for port 465, starttls for port 587"
+      : cause instanceof Deno.errors.InvalidData
+      ? tlsFix(cause.message)
+      : undefined;
     return new SmtpRejected("temporary", step, `${this.server} cannot be used: ${this.#hide(why)}`, { fix, cause });
   }
 
@@ -181,16 +185,17 @@ export class Failures {
   }
 }
 
-/** What to do about a certificate that is not accepted, by the words of the TLS library. */
-const CERTIFICATE_FIXES: readonly (readonly [words: RegExp, fix: string])[] = [
+/** What to do when TLS fails, by the words of the library. */
+const TLS_FIXES: readonly (readonly [words: RegExp, fix: string])[] = [
   [/UnknownIssuer|BadSignature/, "log in to the network if it has a login page; for a private CA, set ca to its file"],
   [/not valid for/, "log in to the network if it has a login page; otherwise check host"],
   [/expired|not ?valid ?yet/i, "check the clock; otherwise the server needs a new certificate"],
+  [/corrupt message/, "check port and security: tls is for port 465, starttls for port 587; or log in to the network"],
   [/CaUsedAsEndEntity/, "the server needs a certificate with the basic constraint CA:FALSE"],
 ];
 
-function certificateFix(message: string): string | undefined {
-  return CERTIFICATE_FIXES.find(([words]) => words.test(message))?.[1];
+function tlsFix(message: string): string | undefined {
+  return TLS_FIXES.find(([words]) => words.test(message))?.[1];
 }
 
 /** Returns the system's error message, for use within a sentence. */
