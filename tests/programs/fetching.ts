@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { fieldOf, ROOT } from "../rig.ts";
 import { Laptop } from "../admin/sweep.ts";
 import { COUNTERSIGN } from "../admin/run.ts";
+import { PASSWORD } from "./dovecot.ts";
 import { deliverThree, MailHost } from "./mailhost.ts";
 import { snippet } from "./letters.ts";
 
@@ -15,10 +16,28 @@ export function configured(name: string, home: Laptop, more: Record<string, stri
   );
   const places = { "/usr/local/bin/countersign": countersign, "/home/greg": home.path };
   const text = more["hook"] === undefined ? snippet(name, places) : snippet(name, { ...places, [HOOK]: more["hook"] });
-  return Object.entries(more).filter(([from]) => from !== "hook").reduce((text, [from, to]) => {
+  const { hook: _, ...changes } = more;
+  return changed(name, text, changes);
+}
+
+/** The text of a file of contrib/ with these replacements. */
+function changed(name: string, text: string, changes: Record<string, string>): string {
+  return Object.entries(changes).reduce((text, [from, to]) => {
     assert.ok(text.includes(from), `${name} does not contain ${from}`);
     return text.replaceAll(from, to);
   }, text);
+}
+
+/** A home with contrib/mbsync for this server. */
+export function mbsyncHome(host: MailHost, more: Record<string, string> = {}): Laptop {
+  const home = new Laptop();
+  const server = `Host 127.0.0.1\nPort ${host.ports.imap}\nAuthMechs LOGIN`;
+  const changes = { "Host imap.example.org": server, "SSLType IMAPS": "SSLType None", ...more };
+  home.write(".config/countersign/password", `${PASSWORD}\n`, 0o600);
+  const rc = Deno.readTextFileSync(`${ROOT}/contrib/mbsync/mbsyncrc`);
+  home.write(".mbsyncrc", changed("mbsync/mbsyncrc", rc, changes), 0o600);
+  home.write("bin/fetch", configured("mbsync/fetch", home, {}), 0o755);
+  return home;
 }
 
 const HOOK = "/usr/local/lib/countersign/hooks/incoming";

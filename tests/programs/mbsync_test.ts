@@ -3,33 +3,13 @@
  */
 import assert from "node:assert/strict";
 import { ROOT } from "../rig.ts";
-import { forged, Laptop } from "../admin/sweep.ts";
-import { PASSWORD } from "./dovecot.ts";
-import { configured } from "./fetching.ts";
+import { forged, type Laptop } from "../admin/sweep.ts";
+import { mbsyncHome } from "./fetching.ts";
 import { deliverThree, MailHost, needMailHost } from "./mailhost.ts";
 import { need } from "./need.ts";
 
 const test = await needMailHost(["mbsync", "isync"]);
 const systemd = await need("systemd-analyze", "systemd");
-
-/** A home with contrib/mbsync for this server. */
-function laptop(host: MailHost, more: Record<string, string> = {}): Laptop {
-  const home = new Laptop();
-  const rc = Deno.readTextFileSync(`${ROOT}/contrib/mbsync/mbsyncrc`);
-  const server = `Host 127.0.0.1\nPort ${host.ports.imap}\nAuthMechs LOGIN`;
-  const changes = { "Host imap.example.org": server, "SSLType IMAPS": "SSLType None", ...more };
-  home.write(".config/countersign/password", `${PASSWORD}\n`, 0o600);
-  home.write(
-    ".mbsyncrc",
-    Object.entries(changes).reduce((text, [from, to]) => {
-      assert.ok(text.includes(from), from);
-      return text.replaceAll(from, to);
-    }, rc),
-    0o600,
-  );
-  home.write("bin/fetch", configured("mbsync/fetch", home, {}), 0o755);
-  return home;
-}
 
 /** Runs contrib/mbsync/fetch. */
 async function fetch(home: Laptop): Promise<void> {
@@ -40,7 +20,7 @@ async function fetch(home: Laptop): Promise<void> {
 
 test("mbsync and sweep: a forged bounce is moved here and on the server, a genuine one is left", async () => {
   await using host = await MailHost.start();
-  using home = laptop(host);
+  using home = mbsyncHome(host);
   deliverThree(host, await home.bounce());
   await fetch(home);
   assert.equal(home.names().length, 2);
@@ -59,7 +39,7 @@ test("mbsync and sweep: a message that is moved back, here or on the server, is 
   for (const where of ["here", "on the server"]) {
     await t.step(where, async () => {
       await using host = await MailHost.start();
-      using home = laptop(host);
+      using home = mbsyncHome(host);
       host.deliver(forged());
       await fetch(home);
       await fetch(home);
@@ -85,7 +65,7 @@ test("mbsync and sweep: flags from the server do not make a message new, also wi
   for (const map of ["", "\nAltMap yes"]) {
     await t.step(map === "" ? "native" : map.trim(), async () => {
       await using host = await MailHost.start();
-      using home = laptop(host, { "Inbox ~/Mail/Inbox": `Inbox ~/Mail/Inbox${map}` });
+      using home = mbsyncHome(host, { "Inbox ~/Mail/Inbox": `Inbox ~/Mail/Inbox${map}` });
       deliverThree(host, await home.bounce());
       await fetch(home);
       await fetch(home);
@@ -101,7 +81,7 @@ test("mbsync and sweep: flags from the server do not make a message new, also wi
 
 test("an error of mbsync is reported, and what it fetched before is judged", async () => {
   await using host = await MailHost.start();
-  using home = laptop(host);
+  using home = mbsyncHome(host);
   home.put("new/1.x", forged());
   home.write(".config/countersign/password", "wrong\n", 0o600);
   const ran = await home.run([`${home.path}/bin/fetch`]);

@@ -1,28 +1,35 @@
 /** The real notmuch with the hooks of contrib/notmuch: it indexes each message in its final place. */
 import assert from "node:assert/strict";
 import { forged, Laptop, letter } from "../admin/sweep.ts";
-import { configured } from "./fetching.ts";
+import { configured, mbsyncHome } from "./fetching.ts";
+import { deliverThree, MailHost, needMailHost } from "./mailhost.ts";
 import { need } from "./need.ts";
 
 const test = await need("notmuch");
+const testWithServer = await needMailHost(["notmuch", "notmuch"], ["mbsync", "isync"]);
 
-/** A home with a database of notmuch for ~/Mail, in which this hook is installed. */
+/** A home with a database of notmuch for ~/Mail, in which this hook is installed, and a program instead of mbsync. */
 function indexed(hook: string): Laptop {
   const home = new Laptop();
+  // As mbsync does, it fetches a message.
+  home.write("bin/mbsync", `#!/bin/sh\nmv ${home.path}/fetched/* ${home.path}/Mail/Inbox/new/ 2>/dev/null\n`, 0o755);
+  install(home, hook);
+  return home;
+}
+
+/** Configures notmuch for ~/Mail, and installs a hook of contrib/notmuch. */
+function install(home: Laptop, hook: string): void {
   home.write(
     ".notmuch-config",
     `[database]\npath=${home.path}/Mail\n[user]\nname=Greg\nprimary_email=greg@example.org\n[new]\ntags=unread;inbox;\n`,
   );
-  // As mbsync does, it fetches a message.
-  home.write("bin/mbsync", `#!/bin/sh\nmv ${home.path}/fetched/* ${home.path}/Mail/Inbox/new/ 2>/dev/null\n`, 0o755);
   home.write(`Mail/.notmuch/hooks/${hook}`, configured(`notmuch/${hook}`, home, {}), 0o755);
-  return home;
 }
 
 async function notmuch(home: Laptop, ...args: string[]): Promise<string> {
   const ran = await home.run(["notmuch", ...args]);
   assert.equal(ran.code, 0, ran.stderr);
-  assert.equal(ran.stderr.replace(/^Note: Ignoring non-mail file.*\n/gm, ""), "");
+  assert.equal(ran.stderr.replace(/^(?:Note: Ignoring non-mail file|\*{3} IMAP Warning).*\n/gm, ""), "");
   return ran.stdout;
 }
 
@@ -59,3 +66,20 @@ for (const hook of ["pre-new", "post-new"]) {
     assert.deepEqual(await found(home, "*"), ["Inbox/new/3.x"]);
   });
 }
+
+testWithServer("notmuch/pre-new with the real mbsync: mail of a Dovecot, and flags that notmuch sets", async () => {
+  await using host = await MailHost.start();
+  using home = mbsyncHome(host);
+  install(home, "pre-new");
+  deliverThree(host, await home.bounce());
+  await notmuch(home, "new", "--quiet");
+  assert.equal((await found(home, "tag:inbox and folder:Inbox")).length, 2);
+  assert.equal((await found(home, "folder:Spam")).length, 1);
+  // notmuch renames the files, and mbsync sets the flags on the server and names the moved message anew.
+  await notmuch(home, "tag", "-unread", "--", "*");
+  for (let times = 0; times < 2; times++) await notmuch(home, "new", "--quiet");
+  assert.deepEqual([host.mails().length, host.mails(".Spam").length], [2, 1]);
+  assert.equal((await found(home, "*")).length, 3);
+  for (const path of await found(home, "*")) assert.match(path, /^(?:Inbox|Spam)\/cur\/.*,U=\d+:2,S$/);
+  assert.match((await home.sweep()).stdout, /^0 messages judged\n$/);
+});
