@@ -116,6 +116,6 @@ export interface Step {
 /** Returns whether mail from this sender is treated as a bounce: null sender, double bounce, or a mailer daemon. */
 export function isBounceSender(sender: Delivery["sender"]): boolean {
   if (sender === null || sender === DOUBLE_BOUNCE) return true;
-  // A sender that cannot be parsed is treated as an ordinary address.
-  return sender !== undefined && !isUnreadable(sender) && /^mailer-daemon@/i.test(sender);
+  // A sender that cannot be parsed is treated as an ordinary address. Milters see it as the client wrote it.
+  return sender !== undefined && !isUnreadable(sender) && /^(?:@[^:]*:)?("?)mailer-daemon\1@/i.test(sender);
 }
