@@ -13,17 +13,24 @@ const CLEAN_MS = 3_600_000;
  * @returns a function that stops it
  */
 export function cleanHourly(settings: () => Settings, every = CLEAN_MS): () => void {
-  const clean = () => {
+  const prepare = () => {
     const { folder, redis, lookup } = settings().state;
     if (redis === "") {
       prepareSent(`${folder}/sent`);
       prepareForgotten(folder);
       if (lookup !== "") prepareForgotten(folder, "unreported");
     }
+    return folder;
+  };
+  const clean = () => {
+    const folder = prepare();
     void expireDaily(folder, "serve", new Date(), () => {});
   };
   clean();
   const timer = setInterval(clean, every);
   Deno.unrefTimer(timer);
-  return () => clearInterval(timer);
+  return () => {
+    clearInterval(timer);
+    prepare(); // the next process must know what this one could not write
+  };
 }

@@ -52,12 +52,14 @@ export function noteForgotten(state: string, now: Date, note: Note = "forgotten"
 
 /**
  * Creates the file with the time 0 if it is missing, because the door examines it for each forged bounce, and a missing
- * one takes several times as long. When it disappears later, this process knows that the state was lost. Never throws:
- * nothing depends on it.
+ * one takes several times as long. When it disappears later, this process knows that the state was lost. A note that
+ * could not be written before is written. Never throws: nothing depends on it.
  */
 export function prepareForgotten(state: string, note: Note = "forgotten"): void {
   const path = pathOf(state, note);
   if (isLost(path)) return noteForgotten(state, new Date(), note);
+  const known = unwritten.get(path);
+  if (known !== undefined) return noteForgotten(state, new Date(known), note);
   if (note === "forgotten") prepared.add(path);
   if (!isMissing(path)) return;
   const draft = `${path}.${Deno.pid}`;

@@ -1,7 +1,7 @@
 /** serve removes expired state, because no other program may be using its folder. */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { remembersAll } from "../../io/state/forgotten.ts";
+import { noteForgotten, remembersAll } from "../../io/state/forgotten.ts";
 import { rememberSent } from "../../io/state/sent.ts";
 import { cleanHourly } from "../../serve/clean.ts";
 import { filesBelow, modeOf } from "../rig.ts";
@@ -41,6 +41,22 @@ Deno.test("when the state is deleted, serve no longer knows that it remembers ev
     assert.equal(all(), false, what);
     assert.ok(Date.now() - Deno.statSync(`${state}/forgotten`).mtime!.getTime() < 60_000, "and the next process knows");
   }
+});
+
+Deno.test("a note that could not be written is written later, at the latest when serve stops", async () => {
+  using home = new EngineHome();
+  const state = `${home.path}/state`;
+  const stop = cleanHourly(() => home.engine.loaded.settings);
+  await until("the state of the day", () => existsSync(`${state}/daily/serve`));
+  Deno.renameSync(state, `${state}.away`);
+  home.write("state", ""); // no folder can be created
+  noteForgotten(state, new Date());
+  Deno.removeSync(state);
+  Deno.renameSync(`${state}.away`, state);
+  const written = () => Deno.statSync(`${state}/forgotten`).mtime!.getTime();
+  assert.equal(written(), 0);
+  stop();
+  assert.ok(Date.now() - written() < 60_000);
 });
 
 Deno.test("expired state is removed at startup and then once a day", async () => {
