@@ -89,11 +89,9 @@ async function run(engine: Engine): Promise<void> {
   const stopCleaning = cleanHourly(() => engine.loaded.settings);
   try {
     const listeners = await openSockets(settings);
-    const backlog = listeners.some(({ inherited }) => inherited) ? BACKLOG : 0;
-    const { each, problem } = placesFor(MAX_CONNECTIONS, listeners.length, backlog);
-    if (problem !== undefined) printError("serve", problem);
+    const limits = limitsOf(listeners);
     for (const { name, listener } of listeners) {
-      const limit = name === "lookup" ? Math.min(MAX_LOOKUPS, each) : each;
+      const limit = limits(name);
       const report = (what: string) => printError(name, what);
       servers.push(new SocketServer(listener, CONVERSATIONS[name](engine, store), report, limit));
     }
@@ -106,6 +104,16 @@ async function run(engine: Engine): Promise<void> {
     stopCleaning();
     store?.close();
   }
+}
+
+/** Returns the maximum number of connections of each socket. */
+function limitsOf(open: readonly OpenSocket[]): (name: OpenSocket["name"]) => number {
+  const lookups = open.some(({ name }) => name === "lookup") ? 1 : 0;
+  const backlogs = open.filter(({ inherited }) => inherited).length * BACKLOG;
+  const others = Math.max(open.length - lookups, 1);
+  const { each, problem } = placesFor(MAX_CONNECTIONS, others, backlogs + lookups * MAX_LOOKUPS);
+  if (problem !== undefined) printError("serve", problem);
+  return (name) => name === "lookup" && problem === undefined ? MAX_LOOKUPS : each;
 }
 
 /**

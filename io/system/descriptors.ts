@@ -25,15 +25,15 @@ export interface Places {
  * Returns how many connections may be open on each socket, at most as many as wanted.
  *
  * @param sockets number of sockets
- * @param backlog how many connections each of them accepts beyond its limit, before it closes them
+ * @param reserved descriptors that are needed besides, such as {@link BACKLOG} for each socket of node:net
  * @param files the hard limit of open files, to which Deno raises the soft one, such as `1024` or `unlimited`; empty if
  *   it is not known
  */
-export function placesFor(wanted: number, sockets: number, backlog: number, files = plainEnv(FILES)): Places {
+export function placesFor(wanted: number, sockets: number, reserved: number, files = plainEnv(FILES)): Places {
   if (!/^\d+$/.test(files)) return { each: wanted };
-  const each = Math.floor((Number(files) - OTHERS) / Math.max(sockets, 1)) - backlog;
+  const each = Math.floor((Number(files) - OTHERS - reserved) / sockets);
   if (each >= Math.min(wanted, LEAST)) return { each: Math.min(wanted, each) };
-  const needed = OTHERS + sockets * (backlog + LEAST);
+  const needed = OTHERS + reserved + sockets * LEAST;
   return {
     each: Math.min(wanted, LEAST),
     problem: `The limit of open files is ${files}, but ${needed} are needed: raise it (LimitNOFILE=, ulimit -n)`,
