@@ -49,7 +49,12 @@ export class MapsHost implements AsyncDisposable {
         `keys = "keys"\n[transport]\npreset = "postfix"\n[incoming]\nforged = "refuse"\n` +
         `[serve]\nsocket_folder = "${sockets}"\n${config}\n`,
     );
-    await host.startEngine();
+    try {
+      await host.startEngine();
+    } catch (error) {
+      await host[Symbol.asyncDispose](); // or Postfix would run on
+      throw error;
+    }
     return host;
   }
 
