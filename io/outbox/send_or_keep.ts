@@ -54,8 +54,9 @@ export async function sendOrKeep(
     const entry = await draft.keep((one) => one);
     return { route: "outbox", result: "queued", entry };
   }
-  const name = planned.account?.account.name ?? "";
-  const paused = pausedBecause(context, name, context.clock().getTime());
+  // A program such as msmtp may have accounts of its own, of which only one has rejected the login.
+  const name = planned.account?.account.name;
+  const paused = name === undefined ? undefined : pausedBecause(context, name, context.clock().getTime());
   if (paused !== undefined) {
     const entry = await draft.keep((one) => waitingFor(one, paused));
     return { route: "outbox", result: "queued", entry, note: "not tried, because the login was rejected recently" };
@@ -70,7 +71,7 @@ export async function sendOrKeep(
       await draft.keep((one) => committing(one, results, context.clock().getTime()));
     },
   });
-  if (isLoginRejected(tried.failure)) pauseAccount(context, name, tried.failure);
+  if (name !== undefined && isLoginRejected(tried.failure)) pauseAccount(context, name, tried.failure);
   return await draft.settle(tried);
 }
 

@@ -198,6 +198,17 @@ Deno.test("a program that fails temporarily, or times out: kept, and sent once l
   assert.equal(home.log().filter((line) => line.includes("may be sent twice")).length, 2);
 });
 
+Deno.test("a program that cannot log in for one message may be able to for the next: each is tried", async () => {
+  using home = new OutboxHome();
+  const script = 'cat >"$HOME/mail"; grep -q "^To: work" "$HOME/mail" && exit 77; echo >>"$HOME/count"';
+  const command = home.write("bin/injector", `#!/bin/sh\n${script}\n`, 0o755);
+  home.settings(`[transport]\npreset = "sendmail"\ncommand = ["${command}"]\n[outbox]\nwhen = "failed"\n`);
+  for (const to of ["work@example.net", "ann@example.net"]) {
+    assert.deepEqual(await home.shim([to], letter("1", to)), OK);
+  }
+  assert.deepEqual([home.read("count"), home.names("queue").length], ["\n", 1]);
+});
+
 Deno.test("without an outbox -q and -bp are those of the real program; -bs always is", async () => {
   using home = new OutboxHome();
   const real = home.write("bin/real", `#!/bin/sh\necho "real $*"\n`, 0o755);
