@@ -1,10 +1,10 @@
 /** The real getmail with contrib/getmail, and a Dovecot that gives it mail. */
 import assert from "node:assert/strict";
 import { ROOT } from "../rig.ts";
-import type { Laptop } from "../admin/sweep.ts";
+import { forged, Laptop } from "../admin/sweep.ts";
 import { PASSWORD } from "./dovecot.ts";
 import { configured, testFetch } from "./fetching.ts";
-import { type MailHost, needMailHost } from "./mailhost.ts";
+import { deliverThree, MailHost, needMailHost } from "./mailhost.ts";
 
 const test = await needMailHost(["getmail", "getmail6"]);
 
@@ -36,4 +36,29 @@ test("getmail: a multidrop retriever passes the address on, as in contrib/getmai
       "POP3SSLRetriever": "POP3Retriever",
       '"greg@example.org"': '"%(recipient)"',
     }));
+});
+
+test("getmail delivers to a maildir, which sweep judges, as in contrib/getmail/README.md", async () => {
+  const readme = Deno.readTextFileSync(`${ROOT}/contrib/getmail/README.md`).replace(/\s+/g, " ");
+  assert.ok(readme.includes("deliver with the type Maildir and run `countersign sweep`"));
+  await using host = await MailHost.start();
+  using home = new Laptop();
+  deliverThree(host, await home.bounce());
+  host.deliver(forged(2, new Date(Date.now() - 20 * 86_400_000)));
+  const text = configured("getmail/getmailrc", home, {
+    "POP3SSLRetriever": "POP3Retriever",
+    "pop.example.org": `127.0.0.1\nport = ${host.ports.pop3}`,
+    "= secret": `= ${PASSWORD}`,
+  });
+  const destination = `[destination]\ntype = Maildir\npath = ${home.path}/Mail/Inbox/\n\n`;
+  home.write(".config/getmail/getmailrc", text.replace(/^\[destination\][^[]*/m, destination), 0o600);
+  // getmail does not deliver to maildirs of root.
+  const own = (user: string) => home.run(["chown", "-R", user, home.path]);
+  await own("nobody:nogroup");
+  const ran = await home.run(["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "getmail"]);
+  await own("root:root");
+  assert.deepEqual([ran.code, home.names().length, host.mails()], [0, 4, []], ran.stderr);
+  const swept = await home.sweep();
+  assert.match(swept.stdout, /^4 messages judged: 1 genuine, 2 forged, 1 other\n1 message moved /);
+  assert.match(swept.stdout, /^1 message left in place \(arrived too long ago\)$/m);
 });
