@@ -140,9 +140,11 @@ test("Exim rejects what the door would reject, and passes the rest", async (t) =
       "",
       '"SRS0=a\\\\b=AA=example.org=greg"@srs.example.org',
       FORGED,
-      /^550 No such address/,
+      noAddress,
     ],
     ["JSON in a recipient", "", '"greg\\",\\"recipient\\":\\"greg"@example.org', FORGED, /^(?:550|501|250) /],
+    ["a backslash in the address of an identity", "", '"gr\\eg"@example.org', FORGED, forged],
+    ["a daemon in quotation marks", '"MAILER-DAEMON"@b.example', PLAIN, FORGED, forged],
     ["a tab in a sender", '"a\tb"@b.example', PLAIN, LETTER, /^250 /],
     ["an unrelated recipient", "", "ann@b.example", FORGED, /^250 /],
   ];
@@ -175,7 +177,7 @@ test("Exim rejects what the door would reject, and passes the rest", async (t) =
     const page = new Page("docs/site.md");
     const file = "etc/exim4/secondary.conf";
     const before = `set acl_m_countersign = \${readsocket`;
-    assert.equal(page.code("before"), `${before}…`);
+    assert.equal(page.code("- Exim: `!hosts = 192.0.2.2` before"), `${before}…`);
     const text = Deno.readTextFileSync(`${root.path}/etc/exim4/exim4.conf`);
     // The first of these lines is in the ACL for RCPT.
     root.write(file, text.replace(before, (found) => `${page.code("- Exim:")}\n         ${found}`));

@@ -98,15 +98,11 @@ ${transports!.replace("F,1h,1m", "F,1h,1s")}`,
     await engine.stop();
     assert.match(await smtp(port, "", PLAIN, FORGED), /^250 /);
     await until("the forgery", () => home.mails("Maildir/.Spam").length === 1, log);
+    // Exim passes the sender to the hook as the client wrote it.
+    assert.match(await smtp(port, '"MAILER-DAEMON"@b.example', PLAIN, FORGED), /^250 /);
+    await until("the second forgery", () => home.mails("Maildir/.Spam").length === 2, log);
     await engine.start();
   });
-  await t.step(
-    "a forgery from a mailer daemon in quotation marks, about which Exim does not ask, is filed",
-    async () => {
-      assert.match(await smtp(port, '"MAILER-DAEMON"@b.example', PLAIN, FORGED), /^250 /);
-      await until("the forgery", () => home.mails("Maildir/.Spam").length === 2, log);
-    },
-  );
   await t.step(
     "with an error of its settings the hook defers, and the message stays queued until it is fixed",
     async () => {
