@@ -133,11 +133,21 @@ export function unreadable(what: string, path: string, error: unknown, fix?: str
   if (error instanceof Deno.errors.NotFound) {
     return new Fail("config", `${what} does not exist`, { file: path, fix, cause: error });
   }
-  const own = error instanceof Deno.errors.PermissionDenied ? ownershipFix(path, Deno.uid()) : undefined;
+  const own = error instanceof Deno.errors.PermissionDenied ? permissionFix(path, Deno.uid()) : undefined;
   const message = `${what} cannot be read: ${reason(error)}`;
   // Anything else, such as too many open files or a failed disk, has nothing to do with the settings.
   const kind = error instanceof Error && LASTING.includes(error.name) ? "config" : "temporary";
   return new Fail(kind, message, { file: path, fix: own, cause: error });
+}
+
+/** Returns the fix for a file that this user may not read. */
+function permissionFix(path: string, user: number | null): string {
+  try {
+    if (Deno.statSync(path).uid === user) return `chmod u+r ${path}`;
+  } catch {
+    // The folder may not be entered.
+  }
+  return ownershipFix(path, user);
 }
 
 /**

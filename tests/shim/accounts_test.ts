@@ -4,7 +4,8 @@ import { COUNTERSIGN } from "../admin/run.ts";
 import { Authority } from "../certificates.ts";
 import { need } from "../programs/need.ts";
 import { OutboxHome } from "../outbox_home.ts";
-import { fieldOf, oneLine, qsbmf } from "../rig.ts";
+import { WITHOUT_OVERRIDE } from "../faults/mounts.ts";
+import { fieldOf, oneLine, qsbmf, ROOT } from "../rig.ts";
 import { type Answers, deadPort, Sink, type Tls } from "../smtp_sink.ts";
 
 const test = await need("openssl");
@@ -198,6 +199,10 @@ test("password files: one line, and private", async () => {
   const send = () => desk.home.shim([ANN], letter("greg@example.org"));
   desk.settings(desk.account("isp", file(desk, 0o640)));
   oneLine(await send(), 77, /: Password file is readable by others \(mode 0640\): chmod 600 /);
+  desk.settings(desk.account("isp", file(desk, 0o200)));
+  const unprivileged = [...WITHOUT_OVERRIDE, `${ROOT}/shim/shim`, ANN];
+  const ran = await desk.home.run(unprivileged, letter("greg@example.org"));
+  oneLine(ran, 78, /: Password file cannot be read: Permission denied .*: chmod u\+r \S+\/password$/m);
   desk.home.write(".config/countersign/password", `${PASSWORD}\nuser: greg\n`, 0o600);
   oneLine(await send(), 78, /: Password file does not contain exactly one line: write the password to it/);
   assert.deepEqual(desk.sinks.isp.lines, [], "found without the network");
