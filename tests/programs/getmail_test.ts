@@ -38,6 +38,42 @@ test("getmail: a multidrop retriever passes the address on, as in contrib/getmai
     }));
 });
 
+/** The snippet for this server, with another destination. */
+function withDestination(home: Laptop, host: MailHost, destination: string): void {
+  const text = configured("getmail/getmailrc", home, {
+    "POP3SSLRetriever": "POP3Retriever",
+    "pop.example.org": `127.0.0.1\nport = ${host.ports.pop3}`,
+    "= secret": `= ${PASSWORD}`,
+  });
+  const other = text.replace(/^\[destination\][^[]*/m, `[destination]\n${destination}\n\n`);
+  home.write(".config/getmail/getmailrc", other, 0o600);
+}
+
+test("getmail with the hook as a filter, as in contrib/getmail/README.md", async () => {
+  const readme = Deno.readTextFileSync(`${ROOT}/contrib/getmail/README.md`);
+  const [section] = /^ {4}\[filter-[^]*?\n\n/m.exec(readme)!;
+  await using host = await MailHost.start();
+  using home = new Laptop();
+  deliverThree(host, await home.bounce());
+  const filter = section.replace(/^ {4}/gm, "").replace("/usr/local/lib/countersign", ROOT);
+  // Only the test runs as root, for whom getmail does not deliver to maildirs.
+  const inbox = `${home.path}/Mail/Inbox`;
+  const deliver = `#!/bin/sh\ncat >${inbox}/tmp/$$ && mv ${inbox}/tmp/$$ ${inbox}/new/$$.x\n`;
+  const root = "allow_root_commands = true";
+  const destination = `type = MDA_external\npath = ${home.write("bin/deliver", deliver, 0o755)}\n${root}\n`;
+  withDestination(home, host, `${destination}${filter.trimEnd()}\n${root}`);
+  const good = home.read(".config/countersign/config.toml");
+  home.write(".config/countersign/config.toml", "nonsense = [");
+  await home.run(["getmail"]);
+  assert.deepEqual([host.mails().length, home.names(), home.names("Mail/Spam")], [3, [], []]);
+  home.write(".config/countersign/config.toml", good);
+  const ran = await home.run(["getmail"]);
+  assert.deepEqual([ran.code, host.mails()], [0, []], ran.stderr);
+  const mails = home.mails("Mail/Inbox");
+  assert.deepEqual([mails.length, home.mails("Mail/Spam").length], [2, 1], ran.stderr);
+  assert.ok(mails.some((mail) => mail.includes("X-Msgauth:")) && mails.some((mail) => /^Hi\.$/m.test(mail)));
+});
+
 test("getmail delivers to a maildir, which sweep judges, as in contrib/getmail/README.md", async () => {
   const readme = Deno.readTextFileSync(`${ROOT}/contrib/getmail/README.md`).replace(/\s+/g, " ");
   assert.ok(readme.includes("deliver with the type Maildir and run `countersign sweep`"));
@@ -45,14 +81,7 @@ test("getmail delivers to a maildir, which sweep judges, as in contrib/getmail/R
   using home = new Laptop();
   deliverThree(host, await home.bounce());
   host.deliver(forged(2, new Date(Date.now() - 20 * 86_400_000)));
-  const text = configured("getmail/getmailrc", home, {
-    "POP3SSLRetriever": "POP3Retriever",
-    "pop.example.org": `127.0.0.1\nport = ${host.ports.pop3}`,
-    "= secret": `= ${PASSWORD}`,
-  });
-  const destination = `[destination]\ntype = Maildir\npath = ${home.path}/Mail/Inbox/\n\n`;
-  home.write(".config/getmail/getmailrc", text.replace(/^\[destination\][^[]*/m, destination), 0o600);
-  // getmail does not deliver to maildirs of root.
+  withDestination(home, host, `type = Maildir\npath = ${home.path}/Mail/Inbox/`);
   const own = (user: string) => home.run(["chown", "-R", user, home.path]);
   await own("nobody:nogroup");
   const ran = await home.run(["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "getmail"]);
