@@ -4,7 +4,7 @@
  */
 import { srsForward } from "../lib/srs.ts";
 import { forged, GREG, LETTER, Server, Site, SRS_DOMAIN, unix } from "./engine.ts";
-import { type BenchHome, TIMES } from "./home.ts";
+import type { BenchHome } from "./home.ts";
 import { median } from "./measure.ts";
 import {
   content,
@@ -18,13 +18,9 @@ import {
 import { throughPostfix } from "./door_postfix.ts";
 import type { Measured } from "./measure.ts";
 import type { Table } from "./report.ts";
+import { takeTurns, TURN_MS } from "./turns.ts";
 
 const CONNECTIONS = 8;
-/** Milliseconds of a turn, short because the speed of a virtual machine changes from second to second. */
-const TURN_MS = 400;
-const TURNS = Math.ceil(TIMES / 2);
-/** Turns before those that count. V8 needs some ten seconds of load to optimize the code of the engine. */
-const WARM_UP_TURNS = 10;
 const IDLE_CONNECTIONS = 2000;
 
 /** Sessions with mail from a person, which the door does not read. */
@@ -66,7 +62,7 @@ export async function door(home: BenchHome): Promise<Table[]> {
   await add("door, forged address", "door", [envelope("", badHash, "y")]);
   await add(DOOR, "door", bounces("y"));
   await add("sign", "sign", [[...envelope(GREG, "jo@b.example", "c", "greg"), ...content(LETTER, "c", "a")]]);
-  await takeTurns(setups, { connections: CONNECTIONS, ms: TURN_MS });
+  await runAll(setups, { connections: CONNECTIONS });
   const rows = setups.map(({ name, runs }) => ({ name, rate: Math.round(median(runs.map(({ rate }) => rate))) }));
   const rate = rows.find(({ name }) => name === DOOR)!.rate / 2;
   return [
@@ -77,15 +73,9 @@ export async function door(home: BenchHome): Promise<Table[]> {
   ];
 }
 
-/** Runs all setups in turns, so that disturbances affect all alike. */
-async function takeTurns(setups: readonly Setup[], load: Load): Promise<void> {
-  for (let turn = -WARM_UP_TURNS; turn < TURNS; turn++) {
-    for (const { client, runs } of setups) {
-      const result = await client.run(load);
-      if (turn >= 0) runs.push(result);
-    }
-  }
-}
+/** Runs the sessions of all milters in turns. */
+const runAll = (setups: readonly Setup[], load: Load): Promise<void> =>
+  takeTurns(setups, ({ client }) => client.run({ ...load, ms: TURN_MS }), ({ runs }, result) => runs.push(result));
 
 /** How long a session takes when sessions begin at this rate. */
 async function atRate(all: readonly Setup[], rate: number): Promise<Measured[]> {
@@ -93,7 +83,7 @@ async function atRate(all: readonly Setup[], rate: number): Promise<Measured[]> 
     ...one,
     runs: [] as Sessions[],
   }));
-  await takeTurns(setups, { rate, ms: TURN_MS });
+  await runAll(setups, { rate });
   return setups.flatMap(({ name, runs }) => [
     { name: `${name}, median`, ms: median(runs.map((run) => run.median)) },
     { name: `${name}, 99th percentile`, ms: median(runs.map(({ p99 }) => p99)) },

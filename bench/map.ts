@@ -8,20 +8,19 @@ import { netstring } from "../serve/map/netstring.ts";
 import { SECRET } from "../build/rig/home.ts";
 import { freePort } from "../build/rig/postfix.ts";
 import { FORWARDING_DOMAIN, GREG, Server, Site, SRS_DOMAIN, unix } from "./engine.ts";
-import { type BenchHome, TIMES } from "./home.ts";
+import type { BenchHome } from "./home.ts";
 import { median } from "./measure.ts";
 import type { Table } from "./report.ts";
-import { type Address, ask, type Asked, type Requests, requests } from "./request_client.ts";
+import { type Address, ask, type Asked, RequestClient, type Requests } from "./request_client.ts";
+import { takeTurns, TURN_MS } from "./turns.ts";
 
 const MANY = 64;
-/** Milliseconds of one turn; a run of 40 repetitions has three turns. */
-const TURN_MS = 2000;
-const TURNS = Math.max(1, Math.round(TIMES / 13));
 const JO = "jo@b.example";
 
-/** A request to a server, and its figures in each turn. */
+/** A request to a server on one connection and on many, and its figures in each turn. */
 interface Setup extends Asked {
   readonly server: Server;
+  readonly clients: readonly [one: RequestClient, many: RequestClient];
   readonly one: Requests[];
   readonly many: Requests[];
 }
@@ -31,12 +30,16 @@ export async function map(home: BenchHome): Promise<Table[]> {
   const site = new Site(home);
   await using engine = await site.start();
   await using peers = new AsyncDisposableStack();
+  using open = new DisposableStack();
   const setups: Setup[] = [];
   /** Adds a request whose answer contains this text. @returns the answer */
   const add = async (name: string, server: Server, address: Address, request: Bytes, expected: string) => {
     const answer = await ask(address, request);
     if (!text(answer).includes(expected)) throw new Error(`${name}: the answer is ${text(answer)}`);
-    setups.push({ name, server, address, request, answer, one: [], many: [] });
+    const asked = { name, address, request, answer };
+    const [one, many] = [await RequestClient.open(asked, 1), await RequestClient.open(asked, MANY)];
+    for (const client of [one, many]) open.use(client);
+    setups.push({ ...asked, server, clients: [one, many], one: [], many: [] });
     return text(answer);
   };
   const written = (answer: string) => /SRS0=[^\s,]+/.exec(answer)![0];
@@ -60,14 +63,14 @@ export async function map(home: BenchHome): Promise<Table[]> {
   await look("map, reverses a signed address", "srs-reverse", signed, GREG);
   await add("policy, from a person", engine, unix(site.socket("policy")), utf8(policyRequest(GREG)), "action=DUNNO");
 
-  for (let turn = 0; turn <= TURNS; turn++) {
-    for (const setup of setups) {
-      const [one, many] = [await requests(setup, 1, TURN_MS / 2), await requests(setup, MANY, TURN_MS)];
-      if (turn === 0) continue; // it warms up
+  await takeTurns(
+    setups,
+    async ({ clients: [one, many] }) => ({ one: await one.run(TURN_MS), many: await many.run(TURN_MS) }),
+    (setup, { one, many }) => {
       setup.one.push(one);
       setup.many.push(many);
-    }
-  }
+    },
+  );
   const rows = (figures: "one" | "many") =>
     setups.map((setup) => ({ name: setup.name, rate: Math.round(median(setup[figures].map(({ rate }) => rate))) }));
   const slowest = setups.map(({ name, many, server }) => {
