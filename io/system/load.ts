@@ -1,6 +1,7 @@
 /** Loads the settings and the files that they name: lists, keys, passwords, certificates. */
 import { sandboxFile } from "../../lib/paths.ts";
 import { parseAddress } from "../../lib/address.ts";
+import { fromBase64 } from "../../lib/bytes.ts";
 import { Fail, provesMissing } from "../../lib/fail.ts";
 import type { Identity } from "../../lib/settings/identity.ts";
 import { type Key, parseKeys } from "../../lib/settings/keys.ts";
@@ -142,7 +143,7 @@ function isCertificate(block: string): boolean {
   const [base64, end] = block.split(/^-----END CERTIFICATE-----\s*$/m);
   let der: Uint8Array;
   try {
-    der = Uint8Array.fromBase64(base64!);
+    der = fromBase64(base64!);
   } catch {
     return false;
   }

@@ -20,8 +20,8 @@ export const DOORBELL = {
   ),
   address: text(
     undefined,
-    "The address of the service. Challenges come from it, and replies to them go to its extension `-confirm-…`: mail to both " +
-      "must be delivered to the hook.",
+    "The address of the service. Challenges come from it, and replies to them go to its extension `-confirm-…`: mail " +
+      "to both must be delivered to the hook.",
     serviceAddress,
   ),
   keys: path(

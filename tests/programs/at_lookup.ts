@@ -6,7 +6,9 @@ import { mapProtocol } from "../../serve/map/maps.ts";
 import { listenAt } from "../../serve/sockets/listen.ts";
 import { requestsOf } from "../../serve/sockets/requests.ts";
 import { SocketServer } from "../../serve/sockets/server.ts";
+import { FORGED, LETTER, PLAIN } from "../serve/at_door.ts";
 import { EngineHome } from "../serve/engine.ts";
+import { Client, dotted } from "./smtp_session.ts";
 
 /** ann@example.org has moved to ann@example.net, and <known@example.org> was sent unsigned by greg. */
 export class LookupEngine implements AsyncDisposable {
@@ -85,4 +87,50 @@ export class LookupEngine implements AsyncDisposable {
     await this.stop();
     this.home[Symbol.dispose]();
   }
+}
+
+/** A message, and the reply to it. */
+export interface Replied {
+  /** A header field that is in no other message. */
+  readonly field: string;
+  readonly isForged: boolean;
+  readonly reply: string;
+}
+
+/**
+ * Sends 100 messages in 10 sessions, every other one a forged bounce to greg, while the engine stops and starts at
+ * least twice. Fails if a recipient is rejected.
+ *
+ * @param person the recipient of the others
+ */
+export async function sendDuringRestarts(engine: LookupEngine, port: number, person: string): Promise<Replied[]> {
+  let sending = true;
+  const restarting = (async () => {
+    for (let stops = 0; sending || stops < 2; stops++) {
+      await engine.stop();
+      await new Promise((next) => setTimeout(next, 50));
+      await engine.start();
+      await new Promise((next) => setTimeout(next, 100));
+    }
+  })();
+  const sent: Replied[] = [];
+  try {
+    await Promise.all(Array.from({ length: 10 }, async (_, session) => {
+      using client = await Client.open(port);
+      for (let number = 0; number < 10; number++) {
+        const isForged = number % 2 === 0;
+        const [from, to] = isForged ? ["", PLAIN] : ["jo@b.example", person];
+        for (const line of [`MAIL FROM:<${from}>`, `RCPT TO:<${to}>`, "DATA"]) {
+          assert.match(await client.say(line), /^[23]/);
+        }
+        const field = `X-Restart: ${session}-${number}`;
+        const reply = await client.say(`${field}\r\n${dotted(isForged ? FORGED : LETTER)}.`);
+        sent.push({ field, isForged, reply });
+      }
+    }));
+  } finally {
+    sending = false;
+    await restarting;
+  }
+  return sent;
 }

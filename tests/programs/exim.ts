@@ -17,6 +17,23 @@ spool_directory = /var/spool/exim4
 keep_environment =
 `;
 
+/** The parts of contrib/exim/door/exim.conf, each below a comment that says where it belongs. */
+export function doorParts(text: string): Record<"main" | "rcpt" | "data" | "routers" | "transport", string> {
+  const [, main, rcpt, data, routers, transport] = text.split(/^# .*\n(?:# .*\n)*/m);
+  return { main: main!, rcpt: rcpt!, data: data!, routers: routers!, transport: transport! };
+}
+
+/** The main section of an Exim that listens on this port. @param main lines that are added to it */
+export const listening = (port: number, main: string): string =>
+  `primary_hostname = mx.example.org
+${MAIN}${main}
+tls_advertise_hosts =
+local_interfaces = 127.0.0.1
+daemon_smtp_ports = ${port}
+acl_smtp_rcpt = rcpt
+acl_smtp_data = data
+`;
+
 /** Routers, transports and retry rules with which all mail goes to one server. */
 export const toSmarthost = (port: number): string =>
   `begin routers

@@ -1,15 +1,14 @@
 /** The real Exim with contrib/exim/door: bounces reach the mailbox through the hook, which judges them. */
 import assert from "node:assert/strict";
-import { CREATED, fieldOf, Home, SECRET } from "../rig.ts";
+import { fieldOf } from "../rig.ts";
 import { FORGED, LETTER, PLAIN, srs, tagged } from "../serve/at_door.ts";
 import { Sink } from "../smtp_sink.ts";
 import { LookupEngine } from "./at_lookup.ts";
-import { MAIN, prepareExim, toSmarthost } from "./exim.ts";
+import { doorParts, listening, prepareExim, toSmarthost } from "./exim.ts";
 import { Installed } from "./installation.ts";
 import { snippet } from "./letters.ts";
 import { freePort, smtp, until } from "./postfix.ts";
-import { run } from "./postfix_milter.ts";
-import { GREG, unpacked } from "./unpacked.ts";
+import { hookHome, unpacked } from "./unpacked.ts";
 
 const { test, unpack } = await unpacked(
   ...["exim4-daemon-light", "zlib1g", "libgcc-s1", "dash", "coreutils", "libc-bin", "sed", "debianutils"],
@@ -21,30 +20,18 @@ test("Exim passes local mail to the hook", async (t) => {
   await using sink = new Sink();
   await using root = await unpack();
   using installed = await Installed.make();
-  using home = new Home();
-  home.write(".config/countersign/keys", `k1 ${CREATED} greg ${SECRET}\n`, 0o600);
-  home.settings(`[transport]\nvia = "maildir"\nmaildir = "~/out"\n[incoming]\nspam = "~/Maildir/.Spam"\n`);
-  Deno.mkdirSync(`${home.path}/.local/state/countersign`, { recursive: true });
-  run("chown", "-R", `${GREG}:${GREG}`, home.path);
+  using home = hookHome(root);
   prepareExim(root);
-  root.write("etc/passwd", root.read("etc/passwd").replace(/^(greg:.*:)[^:]+:([^:]+)$/m, `$1${home.path}:$2`));
   Deno.mkdirSync(`${root.path}/run/countersign`);
   await using engine = new LookupEngine(`${root.path}/run/countersign/lookup`, EXIM, "joe@example.org");
   await engine.start();
   const port = freePort();
   const parts = snippet("exim/door/exim.conf", { "/usr/local/lib/countersign/hooks/incoming": installed.hook });
-  const [, main, rcpt, data, routers, transport] = parts.split(/^# .*\n(?:# .*\n)*/m);
+  const { main, rcpt, data, routers, transport } = doorParts(parts);
   const [ours, transports] = toSmarthost(sink.port).replace("begin routers\n", "").split("begin transports\n");
   root.write(
     "etc/exim4/exim4.conf",
-    `primary_hostname = mx.example.org
-${MAIN}${main}
-tls_advertise_hosts =
-local_interfaces = 127.0.0.1
-daemon_smtp_ports = ${port}
-acl_smtp_rcpt = rcpt
-acl_smtp_data = data
-begin acl
+    `${listening(port, main)}begin acl
 rcpt:
 ${rcpt}  require verify = recipient
   accept

@@ -1,17 +1,15 @@
 /** The real OpenSMTPD with contrib/opensmtpd: bounces to signed addresses reach the mailbox through the hook. */
 import assert from "node:assert/strict";
 import { Page } from "../page.ts";
-import { CREATED, Home, SECRET } from "../rig.ts";
 import { FORGED, LETTER, PLAIN, srs } from "../serve/at_door.ts";
 import { Sink } from "../smtp_sink.ts";
 import { LookupEngine } from "./at_lookup.ts";
 import { snippet } from "./letters.ts";
 import { OpenSmtpd, opensmtpd, SMTPD } from "./opensmtpd.ts";
-import { run } from "./postfix_milter.ts";
 import { Installed } from "./installation.ts";
 import { smtp, until } from "./postfix.ts";
 import { Client } from "./smtp_session.ts";
-import { GREG } from "./unpacked.ts";
+import { hookHome } from "./unpacked.ts";
 
 const { test, unpack } = await opensmtpd();
 
@@ -19,12 +17,7 @@ test("OpenSMTPD passes the SRS domain to the hook", async (t) => {
   await using sink = new Sink();
   await using root = await unpack();
   using installed = await Installed.make();
-  using home = new Home();
-  home.write(".config/countersign/keys", `k1 ${CREATED} greg ${SECRET}\n`, 0o600);
-  home.settings(`[transport]\nvia = "maildir"\nmaildir = "~/out"\n[incoming]\nspam = "~/Maildir/.Spam"\n`);
-  Deno.mkdirSync(`${home.path}/.local/state/countersign`, { recursive: true });
-  run("chown", "-R", `${GREG}:${GREG}`, home.path);
-  root.write("etc/passwd", root.read("etc/passwd").replace(/^(greg:.*:)[^:]+:([^:]+)$/m, `$1${home.path}:$2`));
+  using home = hookHome(root);
   await using server = new OpenSmtpd(root, installed);
   await using engine = new LookupEngine(server.socket, SMTPD, "joe@example.org");
   await engine.start();

@@ -30,3 +30,6 @@ export class Client {
     this.connection.close();
   }
 }
+
+/** A message as the client sends it after DATA (RFC 5321 section 4.5.2), without the final dot. */
+export const dotted = (mail: string): string => mail.replace(/^\./gm, "..").replaceAll("\n", "\r\n");

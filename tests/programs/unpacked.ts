@@ -3,7 +3,7 @@
  * libraries into a folder and run chrooted there, with their configuration and spool in the usual places.
  */
 import assert from "node:assert/strict";
-import type { Home, Ran } from "../rig.ts";
+import { CREATED, Home, type Ran, SECRET } from "../rig.ts";
 import { mayFetch, type Test, tests, withAptLock } from "./need.ts";
 
 /** Registers tests, and unpacks the programs for one of them. */
@@ -268,4 +268,16 @@ function exists(path: string): boolean {
   } catch {
     return false;
   }
+}
+
+/** greg's home outside of the root, with the settings of a hook that delivers there. */
+export function hookHome(root: Root): Home {
+  const home = new Home();
+  home.write(".config/countersign/keys", `k1 ${CREATED} greg ${SECRET}\n`, 0o600);
+  home.settings(`[transport]\nvia = "maildir"\nmaildir = "~/out"\n[incoming]\nspam = "~/Maildir/.Spam"\n`);
+  Deno.mkdirSync(`${home.path}/.local/state/countersign`, { recursive: true });
+  const { success } = new Deno.Command("chown", { args: ["-R", `${GREG}:${GREG}`, home.path] }).outputSync();
+  assert.ok(success);
+  root.write("etc/passwd", root.read("etc/passwd").replace(/^(greg:.*:)[^:]+:([^:]+)$/m, `$1${home.path}:$2`));
+  return home;
 }
