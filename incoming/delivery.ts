@@ -54,6 +54,9 @@ export interface Given {
  */
 export const isUnreadable = (address: string): boolean => address.includes("\ufffd");
 
+/** Returns the address in a path. RFC 5321 section 4.1.1.3: source routes are accepted and ignored. */
+export const withoutRoute = (path: string): string => path.replace(/^@[^:]*:/, "");
+
 /** Returns the envelope as this caller describes it. */
 export async function envelope(
   caller: Caller,

@@ -3,7 +3,7 @@ import type { Address } from "../lib/address.ts";
 import type { Identity } from "../lib/settings/identity.ts";
 import type { Settings } from "../lib/settings/parse.ts";
 import type { Form } from "./challenge/forms.ts";
-import { type Delivery, DOUBLE_BOUNCE, isUnreadable } from "./delivery.ts";
+import { type Delivery, DOUBLE_BOUNCE, isUnreadable, withoutRoute } from "./delivery.ts";
 import type { Facts, Need } from "./need.ts";
 
 /** What to do with the message. Only a filter during the SMTP session can reject it, depending on `incoming.forged`. */
@@ -117,5 +117,5 @@ export interface Step {
 export function isBounceSender(sender: Delivery["sender"]): boolean {
   if (sender === null || sender === DOUBLE_BOUNCE) return true;
   // A sender that cannot be parsed is treated as an ordinary address. Milters see it as the client wrote it.
-  return sender !== undefined && !isUnreadable(sender) && /^(?:@[^:]*:)?("?)mailer-daemon\1@/i.test(sender);
+  return sender !== undefined && !isUnreadable(sender) && /^("?)mailer-daemon\1@/i.test(withoutRoute(sender));
 }

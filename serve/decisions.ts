@@ -8,7 +8,7 @@ import { signingKey } from "../lib/settings/keys.ts";
 import { isPlainAddress } from "../lib/settings/moved.ts";
 import { inGrace } from "../incoming/checks/forged.ts";
 import { claimOf, isSrsDomain, recipientIn } from "../incoming/claimed.ts";
-import { addressIn, type Delivery, DOUBLE_BOUNCE, isUnreadable } from "../incoming/delivery.ts";
+import { addressIn, type Delivery, DOUBLE_BOUNCE, isUnreadable, withoutRoute } from "../incoming/delivery.ts";
 import { judge } from "../incoming/judge.ts";
 import { loggedBounce } from "../incoming/logged.ts";
 import { isNeed } from "../incoming/need.ts";
@@ -71,9 +71,6 @@ export function decideRecipient(path: string, context: DoorContext): Decision {
     return failed(error);
   }
 }
-
-/** Returns the address in a path. RFC 5321 section 4.1.1.3: source routes are accepted and ignored. */
-const withoutRoute = (path: string): string => path.replace(/^@[^:]*:/, "");
 
 /** Decides about a message for one recipient. */
 export async function decideMessage(message: Delivery, { loaded, now }: DoorContext): Promise<Decision> {
